@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSL-1.0
+// channel.hpp: how do values get from one thread or task to another?
+#pragma once
+
+#include <functional>
+#include <iterator>
+#include <ranges>
+
+#include "context.hpp"
+#include "detail/channel_ends.hpp"
+
+namespace sluice {
+
+template <class T>
+class sender;
+template <class T>
+class receiver;
+
+/// A channel of values of type `T`, as in Go: a copyable handle to shared state.
+///
+/// Capacity 0 is a rendezvous: a send ends when a receiver has the value. A channel with a capacity holds that many
+/// values; a send into a full one waits. Threads (`send`, `receive`) and coroutines (`co_await async_send`,
+/// `co_await async_receive`) wait on it as equals, in arrival order, and nobody barges past a waiter.
+/// A default-constructed channel is nil: never ready, which disables its case in a select; waiting on it lasts until
+/// the surrounding context ends.
+///
+/// Closing: after `close()` no value is accepted, those in the buffer are still received, then receives end with
+///     `status::closed`. A send into a closed channel ends with `closed` and the value stays the caller's.
+/// Cancellation: a context or token that the call names ends it with `status::canceled`; the end of the surrounding
+///     context throws `canceled`. An operation took effect or had none: a value that was not sent is unmoved.
+/// Memory: what was done before a send is visible after its receive; the k-th receive from a channel of capacity C is
+///     visible to the (k + C)-th sender; a close is visible to who sees it.
+/// Thread safety: all operations from any thread; a handle object itself is a pointer, copied and assigned by one.
+/// Exceptions: moves of elements that may throw happen in the sender's call; if one throws, nothing was sent.
+/// Complexity: O(1) for each operation.
+///
+///     sluice::channel<int> ch{16};
+///     std::jthread producer{[ch] { for (int i = 0; i < 100; ++i) if (!ch.send(i)) break; ch.close(); }};
+///     for (int v : ch) std::printf("%d\n", v);
+template <class T>
+class channel : public detail::channel_handle<T>,
+                public detail::sending<channel<T>, T>,
+                public detail::receiving<channel<T>, T> {
+    using detail::channel_handle<T>::core_;
+
+public:
+    using value_type = T;
+
+    /// Nil: never ready.
+    channel() noexcept = default;
+    /// A channel for `capacity` values; 0 is a rendezvous. With `overflow::drop_oldest` or `drop_newest` a send into
+    /// a full channel never waits: it drops the oldest value and counts it, or ends with `status::full`.
+    explicit channel(std::size_t capacity, overflow policy = overflow::wait)
+        : detail::channel_handle<T>{new detail::core_of<T>{capacity, policy}} {}
+    /// A channel whose buffer grows: a send never waits. Memory is the only bound, so prefer a capacity.
+    explicit channel(unbounded_t)
+        : detail::channel_handle<T>{new detail::core_of<T>{detail::core_of<T>::unlimited, overflow::wait}} {}
+
+    /// Ends the sending: waiting and later sends end with `closed`, receivers get what is buffered and then `closed`.
+    /// Returns whether this call closed it. Precondition: not nil.
+    bool close(detail::place at = detail::place::current()) const { return close(nullptr, at); }
+    /// As above; receivers get `error` with the `closed`, and a range-for ends by throwing it.
+    bool close(std::exception_ptr error, detail::place at = detail::place::current()) const {
+        SLUICE_EXPECT_AT(core_ != nullptr, "close of a nil channel", at);
+        return core_->close(std::move(error), false);
+    }
+
+    /// How many values `overflow::drop_oldest` has dropped.
+    std::size_t dropped() const noexcept {
+        if (!core_) return 0;
+        const detail::hold guard{core_->mutex};
+        return core_->dropped;
+    }
+};
+
+/// The sending half of a channel. The halves from `make_channel` are counted: when the last sender goes, the channel
+/// closes. A sender made from a `channel` is not counted. Default-constructed: nil.
+template <class T>
+class sender : public detail::channel_handle<T>, public detail::sending<sender<T>, T> {
+    using detail::channel_handle<T>::core_;
+
+public:
+    using value_type = T;
+
+    sender() noexcept = default;
+    sender(const channel<T>& ch) noexcept : detail::channel_handle<T>{ch} {}
+    sender(const sender& other) noexcept : detail::channel_handle<T>{other}, counted_{other.counted_} {
+        if (counted_) core_->counted_senders.fetch_add(1, std::memory_order_relaxed);
+    }
+    sender(sender&& other) noexcept
+        : detail::channel_handle<T>{std::move(other)}, counted_{std::exchange(other.counted_, false)} {}
+    sender& operator=(sender other) noexcept {
+        this->swap(other);
+        std::swap(counted_, other.counted_);
+        return *this;
+    }
+    ~sender() {
+        // acq_rel: the last one closes after what the others sent.
+        if (counted_ && core_->counted_senders.fetch_sub(1, std::memory_order_acq_rel) == 1) core_->close(nullptr, false);
+    }
+
+    /// As `channel::close`.
+    bool close(detail::place at = detail::place::current()) const { return close(nullptr, at); }
+    bool close(std::exception_ptr error, detail::place at = detail::place::current()) const {
+        SLUICE_EXPECT_AT(core_ != nullptr, "close of a nil channel", at);
+        return core_->close(std::move(error), false);
+    }
+
+private:
+    template <class U>
+    friend std::pair<sender<U>, receiver<U>> make_channel(std::size_t);
+    bool counted_ = false;
+};
+
+/// The receiving half of a channel. The halves from `make_channel` are counted: when the last receiver goes, every
+/// send ends with `closed` and the buffered values are destroyed. A receiver cannot close; it can `cancel`.
+template <class T>
+class receiver : public detail::channel_handle<T>, public detail::receiving<receiver<T>, T> {
+    using detail::channel_handle<T>::core_;
+
+public:
+    using value_type = T;
+
+    receiver() noexcept = default;
+    receiver(const channel<T>& ch) noexcept : detail::channel_handle<T>{ch} {}
+    receiver(const receiver& other) noexcept : detail::channel_handle<T>{other}, counted_{other.counted_} {
+        if (counted_) core_->counted_receivers.fetch_add(1, std::memory_order_relaxed);
+    }
+    receiver(receiver&& other) noexcept
+        : detail::channel_handle<T>{std::move(other)}, counted_{std::exchange(other.counted_, false)} {}
+    receiver& operator=(receiver other) noexcept {
+        this->swap(other);
+        std::swap(counted_, other.counted_);
+        return *this;
+    }
+    ~receiver() {
+        if (counted_ && core_->counted_receivers.fetch_sub(1, std::memory_order_acq_rel) == 1) core_->close(nullptr, true);
+    }
+
+    /// Wants no more values: sends end with `closed`, buffered values are destroyed. Precondition: not nil.
+    void cancel(detail::place at = detail::place::current()) const {
+        SLUICE_EXPECT_AT(core_ != nullptr, "cancel of a nil channel", at);
+        core_->close(nullptr, true);
+    }
+
+private:
+    template <class U>
+    friend std::pair<sender<U>, receiver<U>> make_channel(std::size_t);
+    bool counted_ = false;
+};
+
+/// A channel as its two halves, which close it from either side when the last of a kind goes: a forgotten `close()`
+/// or an abandoned sender cannot happen.
+template <class T>
+std::pair<sender<T>, receiver<T>> make_channel(std::size_t capacity) {
+    const channel<T> ch{capacity};
+    std::pair<sender<T>, receiver<T>> ends{ch, ch};
+    ends.first.core_->counted_senders.store(1, std::memory_order_relaxed);
+    ends.second.core_->counted_receivers.store(1, std::memory_order_relaxed);
+    ends.first.counted_ = ends.second.counted_ = true;
+    return ends;
+}
+
+}  // namespace sluice
+
+template <class T>
+struct std::hash<sluice::channel<T>> {
+    std::size_t operator()(const sluice::channel<T>& ch) const noexcept { return std::hash<const void*>{}(ch.id()); }
+};

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSL-1.0
+// await.hpp: how does a task suspend, and a thread block, for one operation?
+//
+// An *operation* is a value with
+//     lock* guard()                     the lock of what it works on; null: never ready
+//     bool try_commit(wake_chain&)      under the guard: does it, or says that it must wait
+//     void enlist(waiter&, ticket)      under the guard: stands in the list
+//     void delist(wake_chain&)          under the guard: leaves the list if it is still there; may let others in
+//     R result()                        after it took effect;  R ended_by(status): it had no effect
+//     wait_kind kind(); const void* object(); place where
+// Everything that can be awaited, blocked on or selected is one of these. A task's bare operation goes the short way
+// below (no entry arrays); all else goes through multi_wait, whose rules the short way follows.
+#pragma once
+
+#include "../status.hpp"
+#include "multi_wait.hpp"
+
+namespace sluice::detail {
+
+/// Base of everything a task of ours awaits natively: it has `for_task(task_state&)`, which gives the awaiter.
+struct awaitable_tag {};
+
+template <class A>
+concept task_awaitable = std::derived_from<std::remove_cvref_t<A>, awaitable_tag>;
+
+inline void ensure_registered(task_state& t) {
+    if (!t.is_registered()) [[unlikely]]
+        t.where().add(t);
+}
+
+/// What the promise of a task awaits an operation with.
+template <class Op>
+class task_awaiter {
+public:
+    task_awaiter(Op& op, task_state& self) noexcept : op_{op}, self_{self} {}
+
+    bool await_ready() noexcept {
+        if (self_.must_stop()) {
+            canceled_ = true;
+            return true;
+        }
+        lock* const guard = op_.guard();
+        if (!guard) return false;
+        wake_chain woken;
+        guard->acquire();
+        done_ = op_.try_commit(woken);
+        guard->release();
+        woken.wake_all();
+        // The budget: a task that never has to wait still lets the others run.
+        return done_ && --self_.loop->budget != 0;
+    }
+
+    bool await_suspend(std::coroutine_handle<> frame) {
+        self_.suspend_at(frame);
+        if (done_) {
+            self_.loop->yielded = &self_;
+            return true;
+        }
+        ensure_registered(self_);
+        lock* const guard = op_.guard();
+        if (!guard) return suspend_for_ever();
+        wake_chain woken;
+        guard->acquire();
+        if (op_.try_commit(woken)) {
+            guard->release();
+            woken.wake_all();
+            done_ = true;
+            return false;
+        }
+        const bool surrounding = self_.is_cancellable();
+        const ticket turn = self_.prepare(surrounding);
+        op_.enlist(self_, claim::for_case(turn, 0));
+        self_.note_wait(op_.kind(), op_.object(), op_.where);
+        self_.publish(turn);
+        if (surrounding && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled))) {
+            op_.delist(woken);
+            guard->release();
+            woken.wake_all();
+            canceled_ = true;
+            return false;
+        }
+        guard->release();
+        return true;  // nothing of the frame is touched any more
+    }
+
+    decltype(auto) await_resume() {
+        if (canceled_) self_.throw_canceled();
+        if (!done_ && self_.outcome() == claim::canceled) {
+            if (lock* const guard = op_.guard()) {
+                wake_chain woken;
+                guard->acquire();
+                op_.delist(woken);
+                guard->release();
+                woken.wake_all();
+            }
+            self_.throw_canceled();
+        }
+        return op_.result();
+    }
+
+private:
+    bool suspend_for_ever() noexcept {
+        multi_wait nothing{{}, {}, {}};
+        static_cast<void>(nothing.try_now(&self_));
+        nothing.set_note(op_.kind(), op_.object(), op_.where);
+        if (nothing.arm(self_, &self_, false)) return true;
+        canceled_ = true;
+        return false;
+    }
+
+    Op& op_;
+    task_state& self_;
+    bool done_ = false;
+    bool canceled_ = false;
+};
+
+/// What the promise of a task awaits a prepared multi_wait with; `Wait` has `wait()` and `take_result()`.
+template <class Wait>
+class multi_awaiter {
+public:
+    multi_awaiter(Wait& w, task_state& self) noexcept : wait_{w}, self_{self} {}
+
+    bool await_ready() noexcept {
+        done_ = wait_.wait().try_now(&self_);
+        return done_ && --self_.loop->budget != 0;
+    }
+    bool await_suspend(std::coroutine_handle<> frame) {
+        self_.suspend_at(frame);
+        if (done_) {
+            self_.loop->yielded = &self_;
+            return true;
+        }
+        ensure_registered(self_);
+        armed_ = true;
+        if (wait_.wait().arm(self_, &self_, false)) return true;
+        armed_ = false;
+        return false;
+    }
+    decltype(auto) await_resume() {
+        if (armed_) wait_.wait().finish();
+        if (wait_.wait().fired() == multi_wait::canceled_position) self_.throw_canceled();
+        return wait_.take_result();
+    }
+
+private:
+    Wait& wait_;
+    task_state& self_;
+    bool done_ = false;
+    bool armed_ = false;
+};
+
+/// Blocks the calling thread until `w` has ended. Throws `canceled` if the surrounding context ended it.
+inline void block_on(multi_wait& w) {
+    auto& me = this_thread_state();
+    task_state* const self = me.task;
+    // While an exception is on its way, a destructor's wait must not throw a second one.
+    const shield quiet{self && std::uncaught_exceptions() > 0 ? self : nullptr};
+    if (!w.try_now(self)) {
+        thread_record& record = thread_records::of(me);
+        waiter& who = self ? static_cast<waiter&>(*self) : record.waiter;
+        if (self) {
+            ensure_registered(*self);
+            self->park_on(&record.parker);
+        }
+        if (w.arm(who, self, true)) {
+            runtime_core::give_away_worker(me);
+            if (!record.parker.park_until(w.deadline()) && !w.try_time_out()) record.parker.park();
+            w.finish();
+        }
+        if (self) self->park_on(nullptr);
+        thread_records::settle(me);
+    }
+    if (w.fired() == multi_wait::canceled_position) self->throw_canceled();
+}
+
+/// An operation, perhaps with a named context and a deadline: blocking for threads, awaited by tasks.
+template <class Op>
+class ended_early : public awaitable_tag {
+public:
+    using result_type = decltype(std::declval<Op&>().result());
+
+    ended_early(Op op, context_node* named, time_point deadline) noexcept(std::is_nothrow_move_constructible_v<Op>)
+        : op_{std::move(op)}, watch_{named, 1, {}} {
+        context_tree::retain(named);
+        wait_.set_deadline(deadline, no_position);
+    }
+    ended_early(const ended_early&) = delete;
+    ended_early& operator=(const ended_early&) = delete;
+    ~ended_early() { context_tree::release(watch_.context); }
+
+    multi_wait& wait() noexcept {
+        case_ = wait_case{&op_, &case_ops_of<Op>, 0, nullptr};
+        return wait_;
+    }
+    result_type take_result() {
+        switch (wait_.fired()) {
+            case 0: return op_.result();
+            case multi_wait::timed_out_position: return op_.ended_by(status::timed_out);
+            default: return op_.ended_by(status::canceled);
+        }
+    }
+
+    /// Blocks the thread.
+    result_type block() {
+        wait_.set_note(op_.kind(), op_.object(), op_.where);
+        block_on(wait());
+        return take_result();
+    }
+
+    auto for_task(task_state& self) noexcept {
+        wait_.set_note(op_.kind(), op_.object(), op_.where);
+        wait();
+        return multi_awaiter<ended_early>{*this, self};
+    }
+
+private:
+    Op op_;
+    wait_case case_;
+    wait_watch watch_;
+    lock* guard_ = nullptr;
+    multi_wait wait_{{&case_, 1}, {&watch_, 1}, {&guard_, 1}};
+};
+
+}  // namespace sluice::detail

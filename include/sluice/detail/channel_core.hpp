@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: BSL-1.0
+// channel_core.hpp: what is a channel made of, and what do a send and a receive do under its lock?
+//
+// One lock, a ring and two lists. Invariants, true whenever the lock is free:
+// K1  receivers wait only while the ring is empty, senders only while it is full (always, for capacity 0).
+// K2  values leave in the order in which their sends took effect; waiters are served in arrival order.
+// K3  a closed channel has no live waiter, and takes no value any more.
+// K4  a value is in one place: with its sender, in the ring, or in a receiver's slot. It changes place under the lock,
+//     by a move that cannot throw (element types whose move may throw travel in a box, made by the sender).
+// Dead nodes (whose wait somebody else has ended) may stand in the lists; whoever meets one drops it.
+#pragma once
+
+#include <algorithm>
+#include <exception>
+#include <memory>
+#include <vector>
+
+#include "../status.hpp"
+#include "await.hpp"
+#include "expect.hpp"
+
+namespace sluice {
+
+/// What a full channel does with one value more.
+enum class overflow : std::uint8_t { wait, drop_oldest, drop_newest };
+
+/// Tag for a channel whose buffer grows as needed: `channel<int> ch{unbounded};`.
+struct unbounded_t {
+    explicit unbounded_t() = default;
+};
+inline constexpr unbounded_t unbounded{};
+
+namespace detail {
+
+/// A channel of `void` carries these.
+struct no_value {};
+
+/// How an element travels: by itself, or in a box if its move may throw.
+template <class T>
+class parcel {
+public:
+    explicit parcel(T&& v) : value_{std::move(v)} {}
+    explicit parcel(const T& v) : value_{v} {}
+    T&& open() noexcept { return std::move(value_); }
+
+private:
+    T value_;
+};
+template <class T>
+    requires(!std::is_nothrow_move_constructible_v<T>)
+class parcel<T> {
+public:
+    template <class U>
+    explicit parcel(U&& v) : box_{std::make_unique<T>(std::forward<U>(v))} {}
+    T&& open() noexcept { return std::move(*box_); }
+
+private:
+    std::unique_ptr<T> box_;
+};
+
+template <class T>
+class receive_operation;
+template <class T>
+class send_node;
+
+class channel_base {
+public:
+    lock mutex;
+    wait_list receivers;
+    wait_list senders;
+    std::atomic<std::uint32_t> handles{1};
+    std::atomic<std::uint32_t> counted_senders{0};    // of make_channel
+    std::atomic<std::uint32_t> counted_receivers{0};
+    std::atomic<std::size_t> count{0};                // written under the lock, read anywhere
+    std::atomic<bool> closed{false};                  // likewise
+    std::exception_ptr error;                         // written before closed
+    std::size_t dropped = 0;
+};
+
+template <class T>
+class channel_core : public channel_base, public pooled {
+public:
+    using slot = parcel<T>;
+    static constexpr std::size_t unlimited = static_cast<std::size_t>(-1);
+
+    channel_core(std::size_t capacity, overflow policy) : capacity_{capacity}, policy_{policy} {
+        if (capacity_ != unlimited && capacity_ != 0) ring_ = allocate(room_ = capacity_);
+    }
+    channel_core(const channel_core&) = delete;
+    channel_core& operator=(const channel_core&) = delete;
+    ~channel_core() {
+        discard();
+        if (ring_) deallocate(ring_, room_);
+    }
+
+    std::size_t capacity() const noexcept { return capacity_; }
+
+    void retain() noexcept { handles.fetch_add(1, std::memory_order_relaxed); }
+    void release() noexcept {
+        if (handles.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    }
+
+    /// What a send did. `grow`: an unbounded ring is full; make room without the lock and try again.
+    enum class send_state : std::uint8_t { sent, must_wait, closed, full, grow };
+
+    /// Under the lock: sends the value that `source` can move out, if it can be sent now. What drop_oldest drops goes
+    /// to `dropped_value`, to be destroyed without the lock.
+    send_state try_send(send_node<T>& source, wake_chain& woken, std::optional<slot>& dropped_value) noexcept {
+        if (closed.load(std::memory_order_relaxed)) return send_state::closed;
+        if (wait_node* n = receivers.claim_front()) {
+            static_cast<receive_operation<T>*>(n)->put(source.take_value());
+            woken.push(*n->who);
+            return send_state::sent;
+        }
+        const std::size_t held = count.load(std::memory_order_relaxed);
+        if (capacity_ == unlimited && held == room_) return send_state::grow;
+        if (held < room_) {
+            push(source.take_value());
+            return send_state::sent;
+        }
+        if (policy_ == overflow::drop_newest) return send_state::full;
+        if (policy_ == overflow::drop_oldest && capacity_ != 0) {
+            dropped_value.emplace(pop());
+            ++dropped;
+            push(source.take_value());
+            return send_state::sent;
+        }
+        return send_state::must_wait;
+    }
+
+    /// Under the lock. True: `into` has a value, or knows that the channel is closed.
+    bool try_receive(receive_operation<T>& into, wake_chain& woken) noexcept {
+        if (count.load(std::memory_order_relaxed) != 0) {
+            into.put(pop());
+            if (wait_node* n = senders.claim_front()) accept(*n, woken, [&](slot&& v) { push(std::move(v)); });
+            return true;
+        }
+        if (wait_node* n = senders.claim_front()) {
+            accept(*n, woken, [&](slot&& v) { into.put(std::move(v)); });
+            return true;
+        }
+        if (!closed.load(std::memory_order_relaxed)) return false;
+        into.put_closed();
+        return true;
+    }
+
+    /// Under the lock: moves up to `most` values to `out`, whose room has been reserved.
+    template <class Out>
+    std::size_t take_some(std::size_t most, Out&& out, wake_chain& woken) noexcept {
+        std::size_t taken = 0;
+        while (taken < most && count.load(std::memory_order_relaxed) != 0) {
+            out(pop());
+            ++taken;
+            if (wait_node* n = senders.claim_front()) accept(*n, woken, [&](slot&& v) { push(std::move(v)); });
+        }
+        while (taken < most) {
+            wait_node* const n = senders.claim_front();
+            if (!n) break;
+            accept(*n, woken, [&](slot&& v) { out(std::move(v)); });
+            ++taken;
+        }
+        return taken;
+    }
+
+    /// Returns whether this call closed it. `discard_values`: nobody will receive any more.
+    bool close(std::exception_ptr why, bool discard_values) noexcept {
+        wake_chain woken;
+        std::vector<slot> unwanted;
+        slot* old_ring = nullptr;
+        std::size_t old_first = 0;
+        std::size_t old_count = 0;
+        std::size_t old_room = 0;
+        bool first = false;
+        {
+            const hold guard{mutex};
+            first = !closed.load(std::memory_order_relaxed);
+            if (first) {
+                error = std::move(why);
+                // release: readers without the lock see the error.
+                closed.store(true, std::memory_order_release);
+                while (wait_node* n = receivers.claim_front()) {
+                    static_cast<receive_operation<T>*>(n)->put_closed();
+                    woken.push(*n->who);
+                }
+                while (wait_node* n = senders.claim_front()) {
+                    static_cast<send_node<T>*>(n)->set_closed();
+                    woken.push(*n->who);
+                }
+            }
+            if (discard_values && count.load(std::memory_order_relaxed) != 0) {
+                old_ring = std::exchange(ring_, nullptr);
+                old_first = std::exchange(head_, 0);
+                old_room = std::exchange(room_, 0);
+                old_count = count.exchange(0, std::memory_order_relaxed);
+            }
+        }
+        woken.wake_all();
+        if (old_ring) {
+            for (std::size_t i = 0; i < old_count; ++i) std::destroy_at(old_ring + (old_first + i) % old_room);
+            deallocate(old_ring, old_room);
+        }
+        return first;
+    }
+
+    /// Without the lock: makes room for more in an unbounded channel.
+    void grow() {
+        std::size_t seen = 0;
+        {
+            const hold guard{mutex};
+            seen = room_;
+        }
+        const std::size_t wanted = seen == 0 ? 16 : seen * 2;
+        slot* fresh = allocate(wanted);
+        std::size_t fresh_room = wanted;
+        {
+            const hold guard{mutex};
+            if (room_ < wanted && !closed.load(std::memory_order_relaxed)) {
+                const std::size_t held = count.load(std::memory_order_relaxed);
+                for (std::size_t i = 0; i < held; ++i) {
+                    slot* const from = ring_ + (head_ + i) % room_;
+                    std::construct_at(fresh + i, std::move(*from));
+                    std::destroy_at(from);
+                }
+                head_ = 0;
+                std::swap(ring_, fresh);
+                fresh_room = std::exchange(room_, wanted);
+            }
+        }
+        if (fresh) deallocate(fresh, fresh_room);
+    }
+
+private:
+    static slot* allocate(std::size_t n) { return std::allocator<slot>{}.allocate(n); }
+    static void deallocate(slot* p, std::size_t n) noexcept { std::allocator<slot>{}.deallocate(p, n); }
+
+    void push(slot&& v) noexcept {
+        const std::size_t held = count.load(std::memory_order_relaxed);
+        std::size_t at = head_ + held;
+        if (at >= room_) at -= room_;
+        std::construct_at(ring_ + at, std::move(v));
+        count.store(held + 1, std::memory_order_relaxed);
+    }
+    slot pop() noexcept {
+        slot* const at = ring_ + head_;
+        slot v{std::move(*at)};
+        std::destroy_at(at);
+        if (++head_ == room_) head_ = 0;
+        count.store(count.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+        return v;
+    }
+    template <class F>
+    static void accept(wait_node& n, wake_chain& woken, F&& to) noexcept {
+        auto& sender = static_cast<send_node<T>&>(n);
+        to(sender.take_value());
+        sender.set_sent();
+        woken.push(*n.who);
+    }
+    void discard() noexcept {
+        while (count.load(std::memory_order_relaxed) != 0) static_cast<void>(pop());
+    }
+
+    const std::size_t capacity_;
+    const overflow policy_;
+    std::size_t room_ = 0;   // slots in the ring
+    std::size_t head_ = 0;   // the oldest value
+    slot* ring_ = nullptr;
+};
+
+/// A sender's entry: where its value is, and how it ended.
+template <class T>
+class send_node : public wait_node {
+public:
+    using slot = parcel<T>;
+    using core = channel_core<T>;
+
+    status why() const noexcept { return why_; }
+    void set_sent() noexcept { why_ = status::ok; }
+    void set_closed() noexcept { why_ = status::closed; }
+
+    /// Under the channel's lock, once: the value leaves its owner.
+    virtual slot take_value() noexcept = 0;
+
+protected:
+    send_node() noexcept = default;
+    ~send_node() = default;
+    status why_ = status::full;
+};
+
+/// Sends the value that `Value` refers to: `T&&` moves from the caller's object when it is delivered, and only then.
+template <class T, class Value>
+class send_operation final : public send_node<T>, public awaitable_tag {
+    using typename send_node<T>::slot;
+    using core = channel_core<T>;
+    static constexpr bool boxed = !std::is_nothrow_move_constructible_v<T>;
+    // What is moved out under the lock: the caller's own object; or a copy or box of it, made in the caller's call.
+    static constexpr bool direct = std::is_rvalue_reference_v<Value&&> && !boxed && std::is_same_v<std::remove_cvref_t<Value>, T> &&
+                                   !std::is_const_v<std::remove_reference_t<Value>>;
+    static constexpr bool trivial = std::is_trivially_copyable_v<T> && !boxed && std::is_same_v<std::remove_cvref_t<Value>, T>;
+
+public:
+    send_operation(core* c, Value&& v, place at) : where{at}, core_{c}, value_{std::addressof(v)} {
+        if constexpr (!direct && !trivial) prepared_.emplace(T(std::forward<Value>(v)));
+    }
+    send_operation(send_operation&&) = default;
+
+    lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
+    bool try_commit(wake_chain& woken) noexcept {
+        switch (core_->try_send(*this, woken, dropped_)) {
+            case core::send_state::sent: this->why_ = status::ok; return true;
+            case core::send_state::closed: this->why_ = status::closed; return true;
+            case core::send_state::full: this->why_ = status::full; return true;
+            case core::send_state::grow: this->why_ = status::empty; return true;  // result() grows and repeats
+            case core::send_state::must_wait: return false;
+        }
+        return false;
+    }
+    void enlist(waiter& w, ticket t) noexcept {
+        this->who = &w;
+        this->turn = t;
+        core_->senders.push_back(*this);
+    }
+    void delist(wake_chain&) noexcept {
+        if (this->is_linked()) wait_list::unlink(*this);
+    }
+    sent result() {
+        while (this->why_ == status::empty) {
+            core_->grow();
+            wake_chain woken;
+            core_->mutex.acquire();
+            static_cast<void>(try_commit(woken));
+            core_->mutex.release();
+            woken.wake_all();
+        }
+        dropped_.reset();
+        if (this->why_ != status::ok) give_back();
+        return this->why_;
+    }
+    sent ended_by(status why) {
+        give_back();
+        return why;
+    }
+    wait_kind kind() const noexcept { return wait_kind::send; }
+    const void* object() const noexcept { return core_; }
+
+    auto for_task(task_state& self) noexcept {
+        static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__,
+                      "a coroutine's frame may not honour this alignment: send a pointer, or use the blocking form");
+        return task_awaiter<send_operation>{*this, self};
+    }
+
+    slot take_value() noexcept override {
+        if constexpr (direct) return slot{std::move(*value_)};
+        else if constexpr (trivial) return slot{static_cast<const T&>(*value_)};
+        else return std::move(*prepared_);
+    }
+
+    place where;
+
+private:
+    // A boxed value returns to its owner; a copy just goes.
+    void give_back() {
+        if constexpr (boxed && std::is_rvalue_reference_v<Value&&> && std::is_same_v<std::remove_cvref_t<Value>, T> &&
+                      std::is_move_assignable_v<T>)
+            *value_ = prepared_->open();
+    }
+
+    struct unused {};
+    core* core_;
+    std::remove_reference_t<Value>* value_;
+    [[no_unique_address]] std::conditional_t<direct || trivial, unused, std::optional<slot>> prepared_{};
+    std::optional<slot> dropped_;
+};
+
+template <class T>
+class receive_operation final : public wait_node, public awaitable_tag {
+    using slot = parcel<T>;
+    using core = channel_core<T>;
+
+public:
+    using result_type = received<std::conditional_t<std::is_same_v<T, no_value>, void, T>>;
+
+    receive_operation(core* c, place at) noexcept : where{at}, core_{c} {}
+    // Moved only before it waits.
+    receive_operation(receive_operation&& other) noexcept : where{other.where}, core_{other.core_} {}
+
+    lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
+    bool try_commit(wake_chain& woken) noexcept { return core_->try_receive(*this, woken); }
+    void enlist(waiter& w, ticket t) noexcept {
+        who = &w;
+        turn = t;
+        core_->receivers.push_back(*this);
+    }
+    void delist(wake_chain&) noexcept {
+        if (is_linked()) wait_list::unlink(*this);
+    }
+    result_type result() {
+        if (!value_) return result_type{status::closed, core_->error};
+        if constexpr (std::is_same_v<T, no_value>) return result_type{status::ok};
+        else return result_type{std::in_place, value_->open()};
+    }
+    result_type ended_by(status why) noexcept { return result_type{why}; }
+    wait_kind kind() const noexcept { return wait_kind::receive; }
+    const void* object() const noexcept { return core_; }
+
+    auto for_task(task_state& self) noexcept {
+        static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__,
+                      "a coroutine's frame may not honour this alignment: send a pointer, or use the blocking form");
+        return task_awaiter<receive_operation>{*this, self};
+    }
+
+    void put(slot&& v) noexcept { value_.emplace(std::move(v)); }
+    void put_closed() noexcept {}
+
+    place where;
+
+private:
+    core* core_;
+    std::optional<slot> value_;
+};
+
+/// Receives several values for one lock: waits for the first, takes what else is there.
+template <class T>
+class receive_some_operation final : public awaitable_tag {
+    using core = channel_core<T>;
+
+public:
+    receive_some_operation(core* c, std::size_t most, place at) : where{at}, first_{c, at}, core_{c}, most_{most} {
+        if (core_) rest_.reserve(std::min(most_, std::max<std::size_t>(core_->count.load(std::memory_order_relaxed), 1)));
+    }
+
+    lock* guard() noexcept { return first_.guard(); }
+    bool try_commit(wake_chain& woken) noexcept { return first_.try_commit(woken); }
+    void enlist(waiter& w, ticket t) noexcept { first_.enlist(w, t); }
+    void delist(wake_chain& woken) noexcept { first_.delist(woken); }
+    std::vector<T> result() {
+        if (auto first = first_.result()) {
+            rest_.push_back(std::move(*first));
+            top_up();
+        }
+        return std::move(rest_);
+    }
+    std::vector<T> ended_by(status) noexcept { return {}; }
+    wait_kind kind() const noexcept { return wait_kind::receive; }
+    const void* object() const noexcept { return core_; }
+    auto for_task(task_state& self) noexcept { return task_awaiter<receive_some_operation>{*this, self}; }
+
+    /// Takes what is there now, without waiting.
+    void top_up() {
+        for (;;) {
+            const std::size_t there = core_->count.load(std::memory_order_relaxed);
+            rest_.reserve(std::min(most_, rest_.size() + std::max<std::size_t>(there, 1)));  // no allocation under the lock
+            const std::size_t room = std::min(most_, rest_.capacity()) - rest_.size();
+            if (room == 0) return;
+            wake_chain woken;
+            core_->mutex.acquire();
+            const std::size_t taken =
+                core_->take_some(room, [this](parcel<T>&& v) { rest_.push_back(v.open()); }, woken);
+            core_->mutex.release();
+            woken.wake_all();
+            if (taken < room) return;
+        }
+    }
+    std::vector<T> take() noexcept { return std::move(rest_); }
+
+    place where;
+
+private:
+    receive_operation<T> first_;
+    core* core_;
+    std::size_t most_;
+    std::vector<T> rest_;
+};
+
+}  // namespace detail
+}  // namespace sluice

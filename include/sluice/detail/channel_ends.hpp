@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: BSL-1.0
+// channel_ends.hpp: what can be done with a handle that may send, and with one that may receive?
+//
+// `channel`, `sender` and `receiver` are a counted pointer and one or both of these sets of operations.
+#pragma once
+
+#include <iterator>
+#include <ranges>
+
+#include "../context.hpp"
+#include "block.hpp"
+#include "channel_core.hpp"
+#include "deadline.hpp"
+
+namespace sluice::detail {
+
+template <class T>
+using element_of = std::conditional_t<std::is_void_v<T>, no_value, T>;
+template <class T>
+using core_of = channel_core<element_of<T>>;
+
+/// A counted pointer to a channel's state; null is nil.
+template <class T>
+class channel_handle {
+public:
+    channel_handle() noexcept = default;
+    explicit channel_handle(core_of<T>* adopted) noexcept : core_{adopted} {}
+    channel_handle(const channel_handle& other) noexcept : core_{other.core_} {
+        if (core_) core_->retain();
+    }
+    channel_handle(channel_handle&& other) noexcept : core_{std::exchange(other.core_, nullptr)} {}
+    channel_handle& operator=(channel_handle other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~channel_handle() {
+        if (core_) core_->release();
+    }
+    void swap(channel_handle& other) noexcept { std::swap(core_, other.core_); }
+
+    /// False: nil.
+    explicit operator bool() const noexcept { return core_ != nullptr; }
+    /// How many values are buffered: a snapshot, stale when read.
+    std::size_t size() const noexcept { return core_ ? core_->count.load(std::memory_order_relaxed) : 0; }
+    /// How many values it can buffer; the largest `size_t` for an unbounded one, 0 for nil.
+    std::size_t capacity() const noexcept { return core_ ? core_->capacity() : 0; }
+    /// Whether it has been closed; values may still be buffered.
+    bool is_closed() const noexcept { return core_ && core_->closed.load(std::memory_order_acquire); }
+    /// What tells this channel from others.
+    const void* id() const noexcept { return core_; }
+    /// Whether both are handles of one channel.
+    friend bool operator==(const channel_handle& a, const channel_handle& b) noexcept { return a.core_ == b.core_; }
+
+    core_of<T>* core() const noexcept { return core_; }
+
+protected:
+    core_of<T>* core_ = nullptr;
+};
+
+template <class Self, class T>
+class sending {
+    template <class V>
+    using operation = send_operation<element_of<T>, V>;
+    template <class V>
+    static constexpr bool sendable = std::is_constructible_v<element_of<T>, V&&>;
+
+public:
+    /// Sends `value`. Blocks the thread while there is no room. A `T&&` is moved from only if it was sent.
+    template <class V = T>
+        requires sendable<V>
+    sent send(V&& value, place at = place::current()) const {
+        return block(make(std::forward<V>(value), at));
+    }
+    /// As above; the end of `until` ends the wait with `canceled`, and wins over room.
+    template <class V = T>
+        requires sendable<V>
+    sent send(V&& value, const context& until, place at = place::current()) const {
+        return named(make(std::forward<V>(value), at), until, no_deadline).block();
+    }
+    template <class V = T>
+        requires sendable<V>
+    sent send(V&& value, std::stop_token until, place at = place::current()) const {
+        return send(std::forward<V>(value), context::from(std::move(until)), at);
+    }
+    /// Sends if there is room now: `full` otherwise. Never waits.
+    template <class V = T>
+        requires sendable<V>
+    sent try_send(V&& value) const {
+        return attempt(make(std::forward<V>(value), {}), status::full);
+    }
+    /// Sends; ends with `timed_out` when there was no room for so long.
+    template <class V = T, class Rep, class Period>
+        requires sendable<V>
+    sent send_for(V&& value, std::chrono::duration<Rep, Period> d, place at = place::current()) const {
+        return send_until(std::forward<V>(value), deadline_after(d), at);
+    }
+    template <class V = T>
+        requires sendable<V>
+    sent send_until(V&& value, time_point deadline, place at = place::current()) const {
+        return named(make(std::forward<V>(value), at), {}, deadline).block();
+    }
+    /// The send for `co_await` and select; gives a `sent`. It refers to `value`, which lives until then.
+    template <class V = T>
+        requires sendable<V>
+    [[nodiscard]] auto async_send(V&& value SLUICE_LIFETIMEBOUND, place at = place::current()) const {
+        return make(std::forward<V>(value), at);
+    }
+    template <class V = T>
+        requires sendable<V>
+    [[nodiscard]] auto async_send(V&& value SLUICE_LIFETIMEBOUND, const context& until,
+                                  place at = place::current()) const {
+        return named(make(std::forward<V>(value), at), until, no_deadline);
+    }
+    template <class V = T>
+        requires sendable<V>
+    [[nodiscard]] auto async_send(V&& value SLUICE_LIFETIMEBOUND, std::stop_token until,
+                                  place at = place::current()) const {
+        return async_send(std::forward<V>(value), context::from(std::move(until)), at);
+    }
+    // Without a payload, for channel<void>.
+    sent send(place at = place::current()) const
+        requires std::is_void_v<T>
+    {
+        return send(signal(), at);
+    }
+    sent try_send() const
+        requires std::is_void_v<T>
+    {
+        return try_send(signal());
+    }
+    [[nodiscard]] auto async_send(place at = place::current()) const
+        requires std::is_void_v<T>
+    {
+        return make(signal(), at);
+    }
+    /// Sends the elements of `values` in order until one cannot be sent; returns how many were. Blocks the thread.
+    template <std::ranges::input_range Range>
+    std::size_t send_all(Range&& values, place at = place::current()) const {
+        std::size_t count = 0;
+        for (auto&& v : values) {
+            if (!send(std::forward<decltype(v)>(v), at)) break;
+            ++count;
+        }
+        return count;
+    }
+
+private:
+    static const no_value& signal() noexcept {
+        static constexpr no_value all{};
+        return all;
+    }
+    template <class V>
+    operation<V> make(V&& value, place at) const {
+        return operation<V>{static_cast<const Self&>(*this).core(), std::forward<V>(value), at};
+    }
+    template <class Op>
+    static ended_early<Op> named(Op op, const context& until, time_point deadline) {
+        return ended_early<Op>{std::move(op), context_access::node(until), deadline};
+    }
+};
+
+template <class Self, class T>
+class receiving {
+    using operation = receive_operation<element_of<T>>;
+    using result = typename operation::result_type;
+
+public:
+    /// Receives the next value. Blocks the thread until there is one or the channel is closed and drained.
+    result receive(place at = place::current()) const { return block(make(at)); }
+    /// As above; the end of `until` ends the wait with `canceled`, and wins over a value.
+    result receive(const context& until, place at = place::current()) const { return named(at, until, no_deadline).block(); }
+    result receive(std::stop_token until, place at = place::current()) const {
+        return receive(context::from(std::move(until)), at);
+    }
+    /// Receives a value that is there now: `empty` or `closed` otherwise. Never waits.
+    result try_receive() const { return attempt(make({}), status::empty); }
+    /// Receives; ends with `timed_out` when none came for so long.
+    template <class Rep, class Period>
+    result receive_for(std::chrono::duration<Rep, Period> d, place at = place::current()) const {
+        return receive_until(deadline_after(d), at);
+    }
+    result receive_until(time_point deadline, place at = place::current()) const { return named(at, {}, deadline).block(); }
+    /// The receive for `co_await` and select; gives a `received<T>`.
+    [[nodiscard]] auto async_receive(place at = place::current()) const { return make(at); }
+    [[nodiscard]] auto async_receive(const context& until, place at = place::current()) const {
+        return named(at, until, no_deadline);
+    }
+    [[nodiscard]] auto async_receive(std::stop_token until, place at = place::current()) const {
+        return async_receive(context::from(std::move(until)), at);
+    }
+
+    /// Receives between 1 and `most` values, waiting for the first only; none: closed and drained. One lock for many.
+    std::vector<T> receive_some(std::size_t most, place at = place::current()) const
+        requires(!std::is_void_v<T>)
+    {
+        SLUICE_EXPECT_AT(most > 0, "receive_some of at most 0 values", at);
+        return block(receive_some_operation<T>{state(), most, at});
+    }
+    [[nodiscard]] auto async_receive_some(std::size_t most, place at = place::current()) const
+        requires(!std::is_void_v<T>)
+    {
+        SLUICE_EXPECT_AT(most > 0, "receive_some of at most 0 values", at);
+        return receive_some_operation<T>{state(), most, at};
+    }
+    /// What is there now, at most `most` values; never waits.
+    std::vector<T> try_receive_some(std::size_t most) const
+        requires(!std::is_void_v<T>)
+    {
+        if (!state() || most == 0) return {};
+        receive_some_operation<T> op{state(), most, {}};
+        op.top_up();
+        return op.take();
+    }
+
+    /// Receives until closed and drained: `for (auto& v : ch)`. Blocks the thread. A channel closed with an error ends
+    /// the loop by throwing it.
+    class iterator {
+    public:
+        using value_type = T;
+        using difference_type = std::ptrdiff_t;
+        using iterator_concept = std::input_iterator_tag;
+
+        iterator() noexcept = default;
+        explicit iterator(const Self* from) : from_{from} { next(); }
+        T& operator*() const noexcept { return *now_; }
+        iterator& operator++() {
+            next();
+            return *this;
+        }
+        void operator++(int) { next(); }
+        friend bool operator==(const iterator& it, std::default_sentinel_t) noexcept { return !it.now_; }
+
+    private:
+        void next() {
+            now_ = from_->receive();
+            if (const auto error = now_.error()) std::rethrow_exception(error);
+        }
+        const Self* from_ = nullptr;
+        mutable result now_;
+    };
+    iterator begin() const
+        requires(!std::is_void_v<T>)
+    {
+        return iterator{&self()};
+    }
+    std::default_sentinel_t end() const noexcept { return {}; }
+
+private:
+    const Self& self() const noexcept { return static_cast<const Self&>(*this); }
+    core_of<T>* state() const noexcept { return self().core(); }
+    operation make(place at) const { return operation{state(), at}; }
+    ended_early<operation> named(place at, const context& until, time_point deadline) const {
+        return ended_early<operation>{make(at), context_access::node(until), deadline};
+    }
+};
+
+}  // namespace sluice::detail

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSL-1.0
+// context_tree.hpp: what ends when a context ends?
+//
+// A node has a parent, children, values, at most one deadline, watchers (waits that name it), homes (the tasks under
+// it, by runtime) and callbacks. `null` is the background: it never ends.
+//
+// States of `ended`:  none ──begin()──▶ (ending) ──▶ canceled | deadline_exceeded
+// C1  begin() is won once; the winner writes the cause before it stores `ended`, so who sees `ended` sees the cause.
+// C2  `ended` of a parent is stored before those of its children; all are stored before cancel() returns.
+// C3  A child links itself under the parent's lock and looks at `ended` there: either the canceller finds it in the
+//     list, or it starts out ended. The same holds for watchers and homes.
+// C4  Nodes are pinned while they are cancelled: a child whose last reference is gone is skipped.
+// C5  Wakes and callbacks run outside of every lock.
+#pragma once
+
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+
+#include "../status.hpp"
+#include "registry.hpp"
+#include "thread_state.hpp"
+#include "timer_queue.hpp"
+
+namespace sluice {
+
+namespace detail {
+
+/// What after_func registered: started once when the context ends.
+struct context_callback {
+    context_callback* next = nullptr;
+    context_callback* prev = nullptr;
+    virtual void context_ended() noexcept = 0;  // owns itself from then on
+
+protected:
+    ~context_callback() = default;
+};
+
+struct context_node : pooled {
+    explicit context_node(context_node* under) noexcept : parent{under} {}
+    context_node(const context_node&) = delete;
+    context_node& operator=(const context_node&) = delete;
+    virtual ~context_node() = default;
+
+    /// The value stored here under `key`, or null.
+    virtual const void* value_of(const void* key) const noexcept {
+        static_cast<void>(key);
+        return nullptr;
+    }
+
+    context_error error() const noexcept {
+        // seq_cst: the look of waiter.hpp, W6.
+        return static_cast<context_error>(ended.load(std::memory_order_seq_cst));
+    }
+
+    std::atomic<std::uint32_t> references{1};
+    std::atomic<std::uint32_t> ended{0};
+    std::atomic<bool> ending{false};
+    context_node* const parent;      // referenced, or null
+    bool follows_parent = false;     // stands in the parent's list of children
+    time_point deadline = no_deadline;
+    std::exception_ptr deadline_cause;
+    std::exception_ptr cause;        // C1
+    timer_node timer;
+
+    lock mutex;                      // guards what follows
+    context_node* first_child = nullptr;
+    context_node* next_sibling = nullptr;   // under the parent's lock
+    context_node* prev_sibling = nullptr;
+    wait_list watchers;
+    home* homes = nullptr;
+    context_callback* callbacks = nullptr;
+    std::optional<std::stop_source> source;
+
+    context_node* next_to_cancel = nullptr;  // of whoever won begin()
+};
+
+using stop_link = std::stop_callback<std::function<void()>>;
+
+struct context_tree {
+    static void retain(context_node* n) noexcept {
+        if (n) n->references.fetch_add(1, std::memory_order_relaxed);
+    }
+
+    static bool try_pin(context_node& n) noexcept {
+        std::uint32_t seen = n.references.load(std::memory_order_relaxed);
+        while (seen != 0)
+            if (n.references.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed)) return true;
+        return false;
+    }
+
+    static void release(context_node* n) noexcept {
+        while (n && n->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            context_node* const up = n->parent;
+            timer_queue::remove(n->timer);
+            if (n->follows_parent) {
+                const hold guard{up->mutex};
+                if (n->prev_sibling) n->prev_sibling->next_sibling = n->next_sibling;
+                else up->first_child = n->next_sibling;
+                if (n->next_sibling) n->next_sibling->prev_sibling = n->prev_sibling;
+            }
+            delete n;
+            n = up;
+        }
+    }
+
+    /// Adopts the node's first reference, takes one of the parent, and follows the parent's end (C3).
+    static void attach(context_node& n) noexcept {
+        context_node* const up = n.parent;
+        retain(up);
+        if (!up) return;
+        if (n.deadline == no_deadline || up->deadline < n.deadline) n.deadline = up->deadline;
+        const hold guard{up->mutex};
+        if (const auto e = up->error(); e != context_error::none) {
+            n.cause = up->cause;
+            n.ending.store(true, std::memory_order_relaxed);
+            n.ended.store(static_cast<std::uint32_t>(e), std::memory_order_seq_cst);
+            return;
+        }
+        n.follows_parent = true;
+        n.next_sibling = up->first_child;
+        if (up->first_child) up->first_child->prev_sibling = &n;
+        up->first_child = &n;
+    }
+
+    /// Ends the context and all below it. Returns whether this call ended it. Runs no user code but stop callbacks.
+    static bool cancel(context_node& root, context_error how, const std::exception_ptr& cause) noexcept {
+        if (!begin(root, how, cause)) return false;
+        retain(&root);
+        root.next_to_cancel = nullptr;
+        context_node* pending = &root;
+        while (pending) {
+            context_node* const n = std::exchange(pending, pending->next_to_cancel);
+            end_one(*n, pending);
+            release(n);
+        }
+        return true;
+    }
+
+    /// The deadlines that a timer queue found passed.
+    static void end_due(due_contexts due) noexcept {
+        while (due) {
+            context_node* const n = due->context;
+            due = due->next_due;
+            cancel(*n, context_error::deadline_exceeded, n->deadline_cause);
+            release(n);
+        }
+    }
+
+    static const void* value(const context_node* n, const void* key) noexcept {
+        for (; n; n = n->parent)
+            if (const void* v = n->value_of(key)) return v;
+        return nullptr;
+    }
+
+    /// Whether the end of `ancestor` always ends `n` too.
+    static bool follows(const context_node* n, const context_node* ancestor) noexcept {
+        for (; n; n = n->parent) {
+            if (n == ancestor) return true;
+            if (!n->follows_parent) return false;
+        }
+        return false;
+    }
+
+    /// The home of `n` in `in`, with a reference; made if there is none.
+    static home& home_in(context_node& n, runtime_core& in);          // scheduler.hpp
+    static void release_home(home& h) noexcept;                       // scheduler.hpp
+
+private:
+    static bool begin(context_node& n, context_error how, const std::exception_ptr& cause) noexcept {
+        // acq_rel: one winner; the others need nothing of his.
+        if (n.ending.exchange(true, std::memory_order_acq_rel)) return false;
+        n.cause = cause;  // C1
+        n.ended.store(static_cast<std::uint32_t>(how), std::memory_order_seq_cst);
+        return true;
+    }
+
+    static void end_one(context_node& n, context_node*& pending) noexcept {
+        const auto how = n.ended.load(std::memory_order_relaxed);
+        wake_chain woken;
+        std::optional<std::stop_source> source;
+        context_callback* callbacks = nullptr;
+        {
+            const hold guard{n.mutex};
+            for (context_node* c = n.first_child; c; c = c->next_sibling) {
+                // A child stays in memory while we hold this lock: it needs it to leave the list.
+                if (!begin(*c, static_cast<context_error>(how), n.cause)) continue;
+                if (!try_pin(*c)) continue;  // C4
+                c->next_to_cancel = pending;
+                pending = c;
+            }
+            while (wait_node* w = n.watchers.claim_front()) woken.push(*w->who);
+            for (home* h = n.homes; h; h = h->next_of_context) h->cancel_tasks(how, woken);
+            source = n.source;
+            callbacks = std::exchange(n.callbacks, nullptr);
+            for (auto* c = callbacks; c; c = c->next) c->prev = c;  // marks it as started
+        }
+        woken.wake_all();
+        while (callbacks) std::exchange(callbacks, callbacks->next)->context_ended();
+        if (source) source->request_stop();
+    }
+};
+
+inline bool task_state::must_stop() const noexcept {
+    // seq_cst: the look of waiter.hpp, W6; a plain load on the machines we know.
+    return shields_ == 0 && (home_->ended.load(std::memory_order_seq_cst) != 0 || stop_requested());
+}
+
+inline void task_state::throw_canceled() const {
+    if (home_->context && home_->context->error() != context_error::none) throw canceled{home_->context->cause};
+    throw canceled{};
+}
+
+inline context_node* task_state::pin_own_context() noexcept {
+    if (!owns_context_) return nullptr;
+    context_tree::retain(home_->context);
+    return home_->context;
+}
+
+inline due_contexts timer_queue::fire(time_point now, wake_chain& woken) noexcept {
+    due_contexts due = nullptr;
+    const hold guard{mutex};
+    while (!heap_.empty() && heap_.front()->at <= now) {
+        timer_node& n = *heap_.front();
+        erase(0);
+        if (n.context) {
+            if (!context_tree::try_pin(*n.context)) continue;
+            n.next_due = due;
+            due = &n;
+        } else if (n.who->try_claim(n.turn)) {
+            woken.push(*n.who);
+        }
+    }
+    return due;
+}
+
+}  // namespace detail
+}  // namespace sluice

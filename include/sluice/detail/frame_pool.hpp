@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSL-1.0
+// frame_pool.hpp: where do coroutine frames and other small, short-lived blocks come from?
+//
+// Size classes of 16 bytes up to 1 KiB. Each thread keeps two chains of free blocks a class: it takes from and gives
+// to the first, swaps with the second, and trades whole batches with the shared depot. So a block may be freed by any
+// thread, a thread that only frees hands its surplus back, and the depot's lock is taken once a batch.
+// F1  A block is in exactly one chain or in use. F2  A chain holds at most batch_size(class) blocks.
+// Blocks above 1 KiB, and all blocks under AddressSanitizer, are plain heap blocks.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+#include "lock.hpp"
+#include "platform.hpp"
+
+namespace sluice::detail {
+
+struct free_block {
+    free_block* next;
+    free_block* next_batch;  // used by the first block of a batch in the depot
+};
+
+struct frame_cache {
+    struct chain {
+        free_block* first = nullptr;
+        free_block* second = nullptr;  // empty or a full batch
+        std::uint32_t first_count = 0;
+    };
+    enum class life : std::uint8_t { fresh, open, ended };
+
+    std::array<chain, 64> classes{};
+    life state = life::fresh;
+};
+
+inline constinit thread_local frame_cache the_frame_cache{};
+
+class frame_pool {
+public:
+    static void* allocate(std::size_t size) {
+#if SLUICE_ASAN
+        return ::operator new(size);
+#else
+        if (size > largest) return ::operator new(size);
+        auto& mine = cache_of_this_thread();
+        const std::size_t c = class_of(size);
+        auto& chain = mine.classes[c];
+        if (free_block* b = chain.first) {
+            chain.first = b->next;
+            --chain.first_count;
+            return b;
+        }
+        return refill(mine, c);
+#endif
+    }
+
+    static void deallocate(void* p, std::size_t size) noexcept {
+#if SLUICE_ASAN
+        ::operator delete(p, size);
+#else
+        if (size > largest) return ::operator delete(p, size);
+        auto& mine = cache_of_this_thread();
+        const std::size_t c = class_of(size);
+        auto& chain = mine.classes[c];
+        if (chain.first_count == batch_size(c)) make_room(mine, c);
+        auto* b = static_cast<free_block*>(p);
+        b->next = chain.first;
+        chain.first = b;
+        ++chain.first_count;
+#endif
+    }
+
+private:
+    static constexpr std::size_t step = 16;
+    static constexpr std::size_t largest = 1024;
+    static constexpr std::size_t class_count = largest / step;
+    static_assert(class_count == std::tuple_size_v<decltype(frame_cache::classes)>);
+
+    struct depot_class {
+        lock mutex;
+        free_block* batches = nullptr;
+    };
+    // Gives the chains back when the thread ends. Frames freed later still, by other thread-locals, go to the depot.
+    struct cache_closer {
+        ~cache_closer() { close(); }
+    };
+
+    static constexpr std::size_t class_of(std::size_t size) noexcept { return size == 0 ? 0 : (size - 1) / step; }
+    static constexpr std::size_t size_of_class(std::size_t c) noexcept { return (c + 1) * step; }
+    static constexpr std::uint32_t batch_size(std::size_t c) noexcept {
+        return static_cast<std::uint32_t>(std::clamp<std::size_t>(16384 / size_of_class(c), 16, 128));
+    }
+
+    SLUICE_NOINLINE static frame_cache& cache_of_this_thread() noexcept { return the_frame_cache; }
+
+    SLUICE_NOINLINE static void* refill(frame_cache& mine, std::size_t c) {
+        if (mine.state == frame_cache::life::fresh) {
+            mine.state = frame_cache::life::open;
+            static thread_local cache_closer closer;
+            static_cast<void>(closer);
+        }
+        auto& chain = mine.classes[c];
+        free_block* batch = chain.second;
+        chain.second = nullptr;
+        if (!batch) batch = take_batch(c);
+        if (!batch) batch = carve(c);
+        chain.first = batch->next;
+        chain.first_count = 0;
+        for (free_block* b = chain.first; b; b = b->next) ++chain.first_count;
+        if (mine.state == frame_cache::life::ended) close();
+        return batch;
+    }
+
+    SLUICE_NOINLINE static void make_room(frame_cache& mine, std::size_t c) noexcept {
+        auto& chain = mine.classes[c];
+        if (chain.second) give_batch(c, chain.second);
+        chain.second = chain.first;
+        chain.first = nullptr;
+        chain.first_count = 0;
+        if (mine.state == frame_cache::life::ended) close();
+    }
+
+    static free_block* carve(std::size_t c) {
+        const std::size_t size = size_of_class(c);
+        auto* const raw = static_cast<std::byte*>(::operator new(size * batch_size(c)));
+        free_block* head = nullptr;
+        for (std::size_t i = batch_size(c); i-- > 0;) head = ::new (raw + i * size) free_block{head, nullptr};
+        return head;
+    }
+
+    static free_block* take_batch(std::size_t c) noexcept {
+        auto& d = depot()[c];
+        const hold guard{d.mutex};
+        free_block* batch = d.batches;
+        if (batch) d.batches = batch->next_batch;
+        return batch;
+    }
+
+    static void give_batch(std::size_t c, free_block* batch) noexcept {
+        auto& d = depot()[c];
+        const hold guard{d.mutex};
+        batch->next_batch = d.batches;
+        d.batches = batch;
+    }
+
+    static void close() noexcept {
+        auto& mine = cache_of_this_thread();
+        mine.state = frame_cache::life::ended;
+        for (std::size_t c = 0; c < class_count; ++c) {
+            auto& chain = mine.classes[c];
+            if (chain.first) give_batch(c, chain.first);
+            if (chain.second) give_batch(c, chain.second);
+            chain = {};
+        }
+    }
+
+    static std::array<depot_class, class_count>& depot() noexcept {
+        static auto* const all = new std::array<depot_class, class_count>;  // immortal: the last thread may end late
+        return *all;
+    }
+
+};
+
+/// A base whose heap objects come from the pool.
+struct pooled {
+    static void* operator new(std::size_t size) { return frame_pool::allocate(size); }
+    static void operator delete(void* p, std::size_t size) noexcept { frame_pool::deallocate(p, size); }
+};
+
+}  // namespace sluice::detail

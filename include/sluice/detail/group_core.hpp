@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSL-1.0
+// group_core.hpp: when has everything that was counted ended?
+//
+// `count` is all that was added and is not done; `own` is the part that the group itself has started.
+// G1  Who brings the count to zero claims the waiters under the lock and touches nothing of the group after it, so a
+//     waiter may destroy the group at once; every wait takes the lock, even when the count is zero.
+// G2  A wait whose surrounding context has ended cancels the group's context and goes on until `own` is zero
+//     (join.hpp); what only `add` has counted is not waited for then.
+// G3  The group's context and home are made at the first go(), below the context of the task that does it. The tasks
+//     of the group do not count the home: the group outlives them.
+#pragma once
+
+#include "block.hpp"
+#include "expect.hpp"
+#include "go.hpp"
+#include "own_context.hpp"
+
+namespace sluice::detail {
+
+home_choice home_here();
+
+class group_core final : public group_link {
+public:
+    group_core() noexcept = default;
+    group_core(const group_core&) = delete;
+    group_core& operator=(const group_core&) = delete;
+
+    /// Cancels and joins what the group started; the blocking last resort.
+    ~group_core() {
+        bool must_wait = false;
+        bool forgotten = false;
+        {
+            const hold guard{mutex};
+            must_wait = own_ != 0;
+            forgotten = count_ != own_;
+        }
+        if (must_wait) {
+            cancel(nullptr);
+            wait_for_own();
+        }
+        if (context_) {
+            context_tree::cancel(*context_, context_error::canceled, nullptr);
+            context_tree::release_home(*home_);
+            context_tree::release(context_);
+        }
+        SLUICE_EXPECT(!forgotten, "a group was destroyed while something added to it was not done");
+    }
+
+    void add(std::size_t n) noexcept {
+        const hold guard{mutex};
+        count_ += n;
+    }
+    void done(place at) {
+        wake_chain woken;
+        {
+            const hold guard{mutex};
+            SLUICE_EXPECT_AT(count_ > own_, "done() without an add() before", at);
+            --count_;
+            wake_if_ended(woken);
+        }
+        woken.wake_all();  // G1
+    }
+    std::size_t count() const noexcept {
+        const hold guard{mutex};
+        return count_;
+    }
+
+    /// Starts a task of the group; `told` is this group or who wraps it.
+    template <class F, class... Args>
+    void go(group_link& told, place at, F&& f, Args&&... args) {
+        home& in = home_of_group();
+        {
+            const hold guard{mutex};
+            ++count_;
+            ++own_;
+        }
+        try {
+            start_task(in, false, &told, false, at, std::forward<F>(f), std::forward<Args>(args)...);
+        } catch (...) {
+            end_one(nullptr);
+            throw;
+        }
+    }
+
+    void task_ended(task_state&, const std::exception_ptr& error) noexcept override { end_one(error); }
+
+    /// The first exception of a task, other than `canceled`, goes to wait().
+    void end_one(const std::exception_ptr& error) noexcept {
+        const bool counts = error && !is_canceled(error);
+        wake_chain woken;
+        {
+            const hold guard{mutex};
+            if (counts && !first_error_) first_error_ = error;
+            --own_;
+            --count_;
+            wake_if_ended(woken);
+        }
+        woken.wake_all();  // G1
+    }
+
+    void cancel(std::exception_ptr cause) noexcept {
+        context_node* node = nullptr;
+        {
+            const hold guard{mutex};
+            node = context_;
+            context_tree::retain(node);
+        }
+        if (!node) return;
+        context_tree::cancel(*node, context_error::canceled, cause);
+        context_tree::release(node);
+    }
+
+    bool is_over(bool own_only) const noexcept { return own_only ? own_ == 0 : count_ == 0; }
+    std::exception_ptr take_error() noexcept {
+        const hold guard{mutex};
+        return std::exchange(first_error_, nullptr);
+    }
+    void check_error() {
+        if (const auto error = take_error()) std::rethrow_exception(error);
+    }
+
+    mutable lock mutex;
+    wait_list waiters;
+    wait_list waiters_for_own;
+
+private:
+    // Under the lock.
+    void wake_if_ended(wake_chain& woken) noexcept {
+        if (count_ == 0)
+            while (wait_node* n = waiters.claim_front()) woken.push(*n->who);
+        if (own_ == 0)
+            while (wait_node* n = waiters_for_own.claim_front()) woken.push(*n->who);
+    }
+
+    home& home_of_group() {
+        {
+            const hold guard{mutex};
+            if (home_) return *home_;
+        }
+        context_node* const parent = own_context::of_current_task();
+        std::unique_ptr<context_node> made;
+        try {
+            made = std::make_unique<context_node>(parent);
+        } catch (...) {
+            context_tree::release(parent);
+            throw;
+        }
+        context_tree::attach(*made);
+        context_tree::release(parent);
+        context_node* const node = made.release();
+        const home_choice here = home_here();
+        runtime_core& rt = *here.in->runtime;
+        home& h = context_tree::home_in(*node, rt);
+        if (here.counted) context_tree::release_home(*here.in);
+        bool mine = false;
+        {
+            const hold guard{mutex};
+            if (!home_) {
+                home_ = &h;
+                context_ = node;
+                mine = true;
+            }
+        }
+        if (!mine) {  // another thread was first
+            context_tree::release_home(h);
+            context_tree::release(node);
+        }
+        const hold guard{mutex};
+        return *home_;
+    }
+
+    void wait_for_own();
+
+    std::size_t count_ = 0;
+    std::size_t own_ = 0;
+    std::exception_ptr first_error_;
+    context_node* context_ = nullptr;
+    home* home_ = nullptr;
+};
+
+/// Waits until the count is zero. A joinable (join.hpp).
+class group_operation : public wait_node, public awaitable_tag {
+public:
+    group_operation(group_core& g, place at) noexcept : where{at}, group_{&g} {}
+
+    lock* guard() noexcept { return &group_->mutex; }
+    bool try_commit(wake_chain&) noexcept { return group_->is_over(own_only_); }
+    void enlist(waiter& w, ticket t) noexcept {
+        who = &w;
+        turn = t;
+        (own_only_ ? group_->waiters_for_own : group_->waiters).push_back(*this);
+    }
+    void delist(wake_chain&) noexcept {
+        if (is_linked()) wait_list::unlink(*this);
+    }
+    bool result() const {
+        group_->check_error();
+        return true;
+    }
+    bool ended_by(status) const noexcept { return false; }
+    void pass_on() noexcept {
+        own_only_ = true;
+        group_->cancel(nullptr);
+    }
+    void forget() const noexcept {}
+    wait_kind kind() const noexcept { return wait_kind::group; }
+    const void* object() const noexcept { return group_; }
+    auto for_task(task_state& self) noexcept { return join_awaiter<group_operation>{*this, self}; }
+
+    place where;
+
+private:
+    friend class group_core;
+    group_core* group_;
+    bool own_only_ = false;
+};
+
+inline void group_core::wait_for_own() {
+    group_operation op{*this, place::current()};
+    op.own_only_ = true;
+    const shield to_the_end{this_thread_state().task};
+    block_once(op);
+}
+
+}  // namespace sluice::detail

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSL-1.0
+// join.hpp: how does one wait for the end of what one started?
+//
+// Such a wait is never abandoned: when the surrounding context ends, the cancellation is passed on to what was
+// started, the wait goes on until that has ended, and only then throws. So nothing that was started ever uses the
+// frame of a task that has left. A *joinable* is an operation with two members more:
+//     void forget()       the result will not be asked for
+//     void pass_on()      cancels what is waited for; from then on the operation waits for its own tasks alone
+// J1  The hook is set before the publish and cleared by the first wake; the second wait cannot be cancelled.
+#pragma once
+
+#include "expect.hpp"
+#include "start.hpp"
+
+namespace sluice::detail {
+
+template <class Op>
+class join_awaiter final : public wake_hook {
+public:
+    join_awaiter(Op& op, task_state& self) noexcept : op_{op}, self_{self} {}
+
+    bool await_ready() noexcept {
+        if (self_.must_stop()) pass_on();
+        const hold guard{*op_.guard()};
+        wake_chain none;
+        done_ = op_.try_commit(none);
+        return done_ && --self_.loop->budget != 0;
+    }
+    bool await_suspend(std::coroutine_handle<> frame) {
+        self_.suspend_at(frame);
+        if (done_) {
+            self_.loop->yielded = &self_;
+            return true;
+        }
+        ensure_registered(self_);
+        return park(!canceled_ && self_.is_cancellable());
+    }
+    decltype(auto) await_resume() {
+        if (canceled_) {
+            op_.forget();
+            self_.throw_canceled();
+        }
+        return op_.result();
+    }
+
+    bool on_wake(task_state&) override {
+        self_.hook = nullptr;
+        if (self_.outcome() != claim::canceled) return true;
+        leave();
+        pass_on();
+        return !park(false);
+    }
+
+private:
+    void pass_on() noexcept {
+        canceled_ = true;
+        op_.pass_on();
+    }
+    void leave() noexcept {
+        wake_chain none;
+        const hold guard{*op_.guard()};
+        op_.delist(none);
+    }
+    // True: parked; nothing of the frame is touched any more.
+    bool park(bool cancellable) noexcept {
+        lock& guard = *op_.guard();
+        wake_chain none;
+        guard.acquire();
+        if (op_.try_commit(none)) {
+            guard.release();
+            return false;
+        }
+        const ticket turn = self_.prepare(cancellable);
+        op_.enlist(self_, claim::for_case(turn, 0));
+        self_.note_wait(op_.kind(), op_.object(), op_.where);
+        self_.hook = cancellable ? this : nullptr;  // J1
+        self_.publish(turn);
+        if (cancellable && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled))) {
+            self_.hook = nullptr;
+            op_.delist(none);
+            guard.release();
+            pass_on();
+            return park(false);
+        }
+        guard.release();
+        return true;
+    }
+
+    Op& op_;
+    task_state& self_;
+    bool done_ = false;
+    bool canceled_ = false;
+};
+
+/// Blocks the thread until a joinable has ended; throws `canceled` if the surrounding context ends before.
+template <class Op>
+void block_once(Op& op) {
+    wait_case entry{&op, &case_ops_of<Op>, 0, nullptr};
+    lock* guard = nullptr;
+    multi_wait w{{&entry, 1}, {}, {&guard, 1}};
+    w.set_note(op.kind(), op.object(), op.where);
+    block_on(w);
+}
+
+/// The blocking twin of join_awaiter.
+template <class Op>
+decltype(auto) block_joining(Op& op) {
+    try {
+        block_once(op);
+    } catch (const canceled&) {
+        op.pass_on();
+        const shield to_the_end{this_thread_state().task};
+        block_once(op);
+        op.forget();
+        throw;
+    }
+    return op.result();
+}
+
+/// Waits for the end of one task.
+template <class R>
+class join_operation : public awaitable_tag {
+public:
+    join_operation(result_state<R>& t, place at) noexcept : where{at}, target_{&t} {}
+
+    lock* guard() noexcept { return &target_->join_mutex; }
+    bool try_commit(wake_chain&) noexcept { return target_->has_ended(); }
+    void enlist(waiter& who, ticket turn) noexcept {
+        node_.who = &who;
+        node_.turn = turn;
+        target_->joiners.push_back(node_);
+    }
+    void delist(wake_chain&) noexcept {
+        if (node_.is_linked()) wait_list::unlink(node_);
+    }
+    wait_kind kind() const noexcept { return wait_kind::join; }
+    const void* object() const noexcept { return target_; }
+    void pass_on() noexcept { request_stop(*target_); }
+    void forget() noexcept { static_cast<void>(target_->error()); }
+    R result() { return target_->take(); }
+    auto for_task(task_state& self) noexcept {
+        SLUICE_EXPECT_AT(target_ != &self, "a task cannot wait for its own end", where);
+        return join_awaiter<join_operation>{*this, self};
+    }
+
+    place where;
+
+private:
+    result_state<R>* target_;
+    wait_node node_;
+};
+
+}  // namespace sluice::detail

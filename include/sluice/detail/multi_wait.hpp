@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: BSL-1.0
+// multi_wait.hpp: how does one waiter wait for any of several things?
+//
+// The one procedure behind select, behind operations with a named context or a deadline, and behind every blocking
+// form. Three kinds of entries: *cases* (channel ends, permits, groups, handles: a guard and a list each), *watches*
+// (named contexts), and at most one *deadline*.
+//
+//   try:   each case under its own guard, in random or given order; a named context that has ended comes first
+//   arm:   all guards in address order; try again; enlist in random order; publish; arm the timer and the watches;
+//          look at the own context and at every watch; whoever sees an end claims himself
+//   wait:  the task suspends, the thread parks; the winner wakes it
+//   clean: unlink what is left, one lock at a time; remove the timer under its lock
+//
+// M1  From publish to the last unlock at least one lock is held that the waiter needs for its cleaning, so the frame
+//     outlives arm(). Without cases that anchor is the timers' lock or a watch's; for a wait for nothing at all it is
+//     the pair of locks under which a cancellation claims: the task's own and its registry shard's.
+// M2  An active wait is never in a list while it tries, so a select cannot meet itself, and two selects facing each
+//     other cannot half-claim each other.
+// M3  A wait that has claimed itself is its own again: no one will wake it.
+#pragma once
+
+#include <array>
+#include <limits>
+#include <span>
+
+#include "scheduler.hpp"
+#include "task_end.hpp"
+
+namespace sluice::detail {
+
+inline constexpr std::size_t no_position = std::numeric_limits<std::size_t>::max();
+
+/// What a wait does with one of its cases. All but `guard` are called under the guard.
+struct case_ops {
+    lock* (*guard)(void*) noexcept;  // null: never ready
+    bool (*try_commit)(void*, wake_chain&) noexcept;
+    void (*enlist)(void*, waiter&, ticket) noexcept;
+    void (*delist)(void*, wake_chain&) noexcept;  // leaving may let others in
+};
+
+template <class Op>
+inline constexpr case_ops case_ops_of{
+    [](void* op) noexcept { return static_cast<Op*>(op)->guard(); },
+    [](void* op, wake_chain& woken) noexcept { return static_cast<Op*>(op)->try_commit(woken); },
+    [](void* op, waiter& who, ticket turn) noexcept { static_cast<Op*>(op)->enlist(who, turn); },
+    [](void* op, wake_chain& woken) noexcept { static_cast<Op*>(op)->delist(woken); }};
+
+struct wait_case {
+    void* op = nullptr;
+    const case_ops* ops = nullptr;
+    std::size_t position = 0;
+    lock* guard = nullptr;
+};
+
+struct wait_watch {
+    context_node* context = nullptr;
+    std::size_t position = 0;
+    wait_node node;
+};
+
+/// A generator for shuffles, one a thread; a task on a worker could move, so it is read anew each time.
+SLUICE_NOINLINE inline std::uint32_t next_random() noexcept {
+    static constinit thread_local std::uint32_t state = 0;
+    if (state == 0) state = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&state) >> 4) * 2654435761u | 1u;
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    return state;
+}
+
+class multi_wait {
+public:
+    multi_wait(std::span<wait_case> cases, std::span<wait_watch> watches, std::span<lock*> guards) noexcept
+        : cases_{cases}, watches_{watches}, guards_{guards} {}
+    multi_wait(const multi_wait&) = delete;
+    multi_wait& operator=(const multi_wait&) = delete;
+
+    void set_deadline(time_point at, std::size_t position) noexcept {
+        if (at >= deadline_) return;
+        deadline_ = at;
+        deadline_position_ = position;
+    }
+    void set_otherwise(std::size_t position) noexcept { otherwise_ = position; }
+    void set_prioritized() noexcept { prioritized_ = true; }
+    void set_note(wait_kind kind, const void* on, place at) noexcept {
+        kind_ = kind;
+        on_ = on;
+        at_ = at;
+    }
+
+    static constexpr std::size_t timed_out_position = no_position - 1;
+    static constexpr std::size_t canceled_position = no_position - 2;
+
+    /// What ended the wait: a position, timed_out_position, or canceled_position (the surrounding context).
+    std::size_t fired() const noexcept { return fired_; }
+
+    /// Tries without waiting. True: ended, see fired().
+    bool try_now(const task_state* self) noexcept {
+        for (auto& c : cases_) c.guard = c.ops->guard(c.op);
+        surrounding_ = self && self->is_cancellable() && !names_own_context(self);
+        if (surrounding_ && self->must_stop()) return end_with(canceled_position);
+        if (prioritized_) {
+            if (try_in_order()) return true;
+        } else {
+            for (auto& w : watches_)
+                if (w.context && w.context->error() != context_error::none) return end_with(w.position);
+            shuffle();
+            for (auto& c : cases_)
+                if (c.guard && try_one(c)) return true;
+        }
+        if (otherwise_ != no_position) {
+            // Values may move between the channels while we look at one after the other: decide under all guards.
+            if (cases_.size() > 1 && try_all_locked()) return true;
+            return end_with(otherwise_);
+        }
+        if (deadline_ != no_deadline && deadline_ <= std::chrono::steady_clock::now())
+            return end_with(deadline_position_ == no_position ? timed_out_position : deadline_position_);
+        return false;
+    }
+
+    /// Publishes the wait of `who`. True: it waits, and unless it is a thread, nothing of the frame may be touched
+    /// any more. False: it has ended already, see fired(). A thread brings its own way to watch the deadline.
+    bool arm(waiter& who, task_state* self, bool is_thread) noexcept {
+        wake_chain woken;
+        lock_all();
+        for (auto& c : cases_) {
+            if (!c.guard || !c.ops->try_commit(c.op, woken)) continue;
+            unlock_all();
+            woken.wake_all();
+            end_with(c.position);
+            return false;
+        }
+        who_ = &who;
+        const ticket turn = who.prepare(surrounding_);
+        for (auto& c : cases_)
+            if (c.guard) c.ops->enlist(c.op, who, claim::for_case(turn, c.position));
+        const bool wants_timer = !is_thread && deadline_ != no_deadline;
+        timer_queue* const timers = wants_timer ? &timers_here() : nullptr;
+        lock* const anchor = guard_count_ || is_thread ? nullptr : anchor_of(timers);
+        if (anchor) anchor->acquire();
+        // A wait for nothing ends by a cancellation only, which claims under one of these two.
+        const bool for_nothing = !guard_count_ && !is_thread && !anchor;
+        if (for_nothing) {
+            self->join_mutex.acquire();
+            self->where().mutex_of(*self).acquire();
+        }
+
+        if (self) self->note_wait(kind_, on_, at_);
+        who.publish(turn);
+
+        bool announce = false;
+        if (timers) {
+            timer_.who = &who;
+            timer_.turn = deadline_turn(turn);
+            timer_.at = deadline_;
+            const bool locked = anchor == &timers->mutex;
+            if (!locked) timers->mutex.acquire();
+            announce = timers->add_locked(timer_);
+            if (!locked) timers->mutex.release();
+        }
+        ticket ended = 0;
+        for (auto& w : watches_) {
+            if (!w.context) continue;
+            const bool locked = anchor == &w.context->mutex;
+            if (!locked) w.context->mutex.acquire();
+            if (w.context->error() != context_error::none) {
+                ended = claim::for_case(turn, w.position);
+            } else {
+                w.node.who = &who;
+                w.node.turn = claim::for_case(turn, w.position);
+                w.context->watchers.push_back(w.node);
+            }
+            if (!locked) w.context->mutex.release();
+        }
+        if (surrounding_ && self->must_stop()) ended = claim::with_state(turn, claim::canceled);
+        const bool mine = ended && who.try_claim(ended);  // M3
+        if (for_nothing) {
+            lock& shard = self->where().mutex_of(*self);
+            lock& join = self->join_mutex;
+            shard.release();
+            join.release();
+        } else if (anchor) {
+            anchor->release();
+        } else {
+            unlock_all();
+        }
+        if (announce) timers->announce_earlier();
+        if (!mine) return true;
+        finish();
+        return false;
+    }
+
+    /// Thread: the time has come. False: somebody else ended the wait, whose wake must be awaited.
+    bool try_time_out() noexcept { return who_->try_claim(deadline_turn(who_->word())); }
+
+    time_point deadline() const noexcept { return deadline_; }
+
+    /// After the wake, or after a claim of one's own: cleans up and tells what ended the wait.
+    void finish() noexcept {
+        const ticket outcome = who_->outcome();
+        if (outcome == claim::canceled) fired_ = canceled_position;
+        else if (outcome == claim::timed_out) fired_ = timed_out_position;
+        else fired_ = static_cast<std::size_t>(outcome - claim::first_case);
+        for (auto& c : cases_) {
+            if (!c.guard || c.position == fired_) continue;  // the winner's node was unlinked by the winner
+            wake_chain woken;
+            {
+                const hold guard{*c.guard};
+                c.ops->delist(c.op, woken);
+            }
+            woken.wake_all();
+        }
+        for (auto& w : watches_) {
+            if (!w.context) continue;
+            const hold guard{w.context->mutex};
+            if (w.node.is_linked()) wait_list::unlink(w.node);
+        }
+        timer_queue::remove(timer_);
+    }
+
+    static timer_queue& timers_here() {
+        auto& me = this_thread_state();
+        return me.runtime ? me.runtime->timers() : process_timers::queue();
+    }
+
+private:
+    bool end_with(std::size_t position) noexcept {
+        fired_ = position;
+        return true;
+    }
+
+    ticket deadline_turn(ticket turn) const noexcept {
+        return deadline_position_ == no_position ? claim::with_state(turn, claim::timed_out)
+                                                 : claim::for_case(turn, deadline_position_);
+    }
+
+    bool names_own_context(const task_state* self) const noexcept {
+        const context_node* const own = self->where().context;
+        if (!own) return false;
+        for (auto& w : watches_)
+            if (w.context && context_tree::follows(w.context, own)) return true;
+        return false;
+    }
+
+    bool try_one(wait_case& c) noexcept {
+        wake_chain woken;
+        bool done = false;
+        {
+            const hold guard{*c.guard};
+            done = c.ops->try_commit(c.op, woken);
+        }
+        woken.wake_all();
+        return done && end_with(c.position);
+    }
+
+    // Cases, watches and the deadline in the order they were given.
+    bool try_in_order() noexcept {
+        std::size_t c = 0;
+        std::size_t w = 0;
+        bool deadline_open = deadline_ != no_deadline && deadline_position_ != no_position;
+        for (;;) {
+            const std::size_t at_case = c < cases_.size() ? cases_[c].position : no_position;
+            const std::size_t at_watch = w < watches_.size() ? watches_[w].position : no_position;
+            const std::size_t at_deadline = deadline_open ? deadline_position_ : no_position;
+            const std::size_t at = std::min({at_case, at_watch, at_deadline});
+            if (at == no_position) return false;
+            if (at == at_case) {
+                if (cases_[c].guard && try_one(cases_[c])) return true;
+                ++c;
+            } else if (at == at_watch) {
+                auto* const context = watches_[w].context;
+                if (context && context->error() != context_error::none) return end_with(at);
+                ++w;
+            } else {
+                if (deadline_ <= std::chrono::steady_clock::now()) return end_with(at);
+                deadline_open = false;
+            }
+        }
+    }
+
+    bool try_all_locked() noexcept {
+        wake_chain woken;
+        lock_all();
+        for (auto& c : cases_) {
+            if (!c.guard || !c.ops->try_commit(c.op, woken)) continue;
+            unlock_all();
+            woken.wake_all();
+            return end_with(c.position);
+        }
+        unlock_all();
+        return false;
+    }
+
+    // Fisher and Yates, as by Durstenfeld 1964.
+    void shuffle() noexcept {
+        for (std::size_t i = cases_.size(); i > 1; --i) {
+            const std::size_t j = static_cast<std::size_t>((std::uint64_t{next_random()} * i) >> 32);
+            std::swap(cases_[i - 1], cases_[j]);
+        }
+    }
+
+    void lock_all() noexcept {
+        guard_count_ = 0;
+        for (auto& c : cases_)
+            if (c.guard) guards_[guard_count_++] = c.guard;
+        const auto used = guards_.first(guard_count_);
+        std::sort(used.begin(), used.end(), std::less<>{});
+        guard_count_ = static_cast<std::size_t>(std::unique(used.begin(), used.end()) - used.begin());
+        for (std::size_t i = 0; i < guard_count_; ++i) guards_[i]->acquire();
+    }
+    void unlock_all() noexcept {
+        // The first guard last: with one guard held the frame is still ours to read (M1).
+        for (std::size_t i = guard_count_; i-- > 0;) {
+            lock* const g = guards_[i];
+            g->release();
+        }
+    }
+
+    lock* anchor_of(timer_queue* timers) noexcept {
+        if (timers) return &timers->mutex;
+        for (auto& w : watches_)
+            if (w.context) return &w.context->mutex;
+        return nullptr;
+    }
+
+    std::span<wait_case> cases_;
+    std::span<wait_watch> watches_;
+    std::span<lock*> guards_;
+    std::size_t guard_count_ = 0;
+    time_point deadline_ = no_deadline;
+    std::size_t deadline_position_ = no_position;
+    std::size_t otherwise_ = no_position;
+    std::size_t fired_ = no_position;
+    bool prioritized_ = false;
+    bool surrounding_ = false;
+    wait_kind kind_ = wait_kind::select;
+    const void* on_ = nullptr;
+    place at_{};
+    waiter* who_ = nullptr;
+    timer_node timer_;
+};
+
+}  // namespace sluice::detail

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSL-1.0
+// registry.hpp: which parked tasks are there, under which context and in which runtime?
+//
+// A `home` is one pair of runtime and context. A task registers at its first park and leaves before it dies; cancel
+// walks the homes of a context, reports walk the homes of a runtime.
+// H1  `ended` mirrors the context: set (seq_cst) before the shards are walked, so that a task either sees it in its
+//     look after publishing, or is seen by the walk (waiter.hpp, W6).
+// H2  A registered task is alive while the shard's lock is held: it needs that lock to leave.
+// One shard serves until it is contended; then each worker gets its own.
+#pragma once
+
+#include <array>
+#include <memory>
+
+#include "task_state.hpp"
+#include "thread_state.hpp"
+
+namespace sluice::detail {
+
+struct context_node;
+
+class home : public pooled {
+public:
+    home(runtime_core* in, context_node* under) noexcept : runtime{in}, context{under} {}
+    home(const home&) = delete;
+    home& operator=(const home&) = delete;
+    ~home() { delete wide_.load(std::memory_order_relaxed); }
+
+    void add(task_state& t) {
+        assert(!t.registered_);
+        std::uint8_t index = 0;
+        if (!wide_.load(std::memory_order_acquire)) {
+            if (!narrow_.mutex.try_acquire()) {
+                widen();
+                index = 1;
+            }
+        } else {
+            index = 1;
+        }
+        // Threads spread over the wide shards by their own address: a worker stays with its shard.
+        if (index) index = static_cast<std::uint8_t>(1 + (reinterpret_cast<std::uintptr_t>(&this_thread_state()) >> 12) % width);
+        shard& s = of(index);
+        if (index) s.mutex.acquire();
+        t.shard = index;
+        t.registry_prev = nullptr;
+        t.registry_next = s.first;
+        if (s.first) s.first->registry_prev = &t;
+        s.first = &t;
+        t.registered_ = true;
+        s.mutex.release();
+    }
+
+    void remove(task_state& t) noexcept {
+        assert(t.registered_);
+        shard& s = of(t.shard);
+        const hold guard{s.mutex};
+        if (t.registry_prev) t.registry_prev->registry_next = t.registry_next;
+        else s.first = t.registry_next;
+        if (t.registry_next) t.registry_next->registry_prev = t.registry_prev;
+        t.registered_ = false;
+    }
+
+    lock& mutex_of(const task_state& t) noexcept { return of(t.shard).mutex; }
+
+    /// H1: marks the home as ended, then claims every task that waits and may be cancelled.
+    void cancel_tasks(std::uint32_t how, wake_chain& woken) noexcept {
+        ended.store(how, std::memory_order_seq_cst);
+        for_each_task([&](task_state& t) {
+            if (t.try_cancel()) woken.push(t);
+        });
+    }
+
+    template <class F>
+    void for_each_task(F f) {
+        walk(narrow_, f);
+        if (auto* w = wide_.load(std::memory_order_acquire))
+            for (auto& s : *w) walk(s, f);
+    }
+
+    std::atomic<std::uint32_t> ended{0};  // a context_error
+    runtime_core* const runtime;
+    context_node* const context;  // null: background
+    bool is_root = false;         // lives as long as the runtime, not counted
+    std::atomic<std::uint32_t> references{1};
+    home* next_of_context = nullptr;    // under the context's lock
+    home* next_of_runtime = nullptr;    // under the runtime's lock
+    home* prev_of_runtime = nullptr;
+
+private:
+    static constexpr std::size_t width = 8;
+    struct shard {
+        lock mutex;
+        task_state* first = nullptr;
+    };
+    struct alignas(cache_line) wide_shard : shard {};
+    using wide_shards = std::array<wide_shard, width>;
+
+    template <class F>
+    static void walk(shard& s, F& f) {
+        const hold guard{s.mutex};
+        for (task_state* t = s.first; t; t = t->registry_next) f(*t);
+    }
+    shard& of(std::uint8_t index) noexcept {
+        // acquire: sees the shards' construction.
+        return index ? (*wide_.load(std::memory_order_acquire))[index - 1u] : narrow_;
+    }
+    SLUICE_NOINLINE void widen() {
+        auto made = std::make_unique<wide_shards>();
+        wide_shards* expected = nullptr;
+        // acq_rel: publishes the shards, or sees another thread's.
+        if (wide_.compare_exchange_strong(expected, made.get(), std::memory_order_acq_rel)) made.release();
+    }
+
+    shard narrow_;
+    std::atomic<wide_shards*> wide_{nullptr};
+};
+
+}  // namespace sluice::detail

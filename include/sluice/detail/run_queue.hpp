@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSL-1.0
+// run_queue.hpp: which ready tasks does a worker hold, and how do others take some?
+//
+// A ring of tasks. The owner appends without a lock; taking from either end, by the owner or by a thief, needs the
+// queue's lock. Removal costs the owner one uncontended exchange, as much as the fence of a lock-free deque would,
+// and half a queue moves to a thief at once.
+// R1  Only the owner writes `tail_`; only who holds the lock writes `head_`, or lowers `tail_`.
+// R2  Slots in [head_, tail_) are full. The owner writes slot tail_ before it raises tail_ (release).
+#pragma once
+
+#include <algorithm>
+#include <array>
+
+#include "task_state.hpp"
+
+namespace sluice::detail {
+
+class run_queue {
+public:
+    static constexpr std::uint32_t capacity = 256;
+
+    /// Owner. False: full.
+    bool try_push(task_state& t) noexcept {
+        const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
+        // acquire: a thief has read the slot before it raised head_.
+        if (tail - head_.load(std::memory_order_acquire) == capacity) return false;
+        slots_[tail % capacity].store(&t, std::memory_order_relaxed);
+        tail_.store(tail + 1, std::memory_order_release);  // R2
+        return true;
+    }
+
+    /// Owner.
+    task_state* pop_newest() noexcept {
+        if (size() == 0) return nullptr;
+        const hold guard{mutex_};
+        const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
+        if (tail == head_.load(std::memory_order_relaxed)) return nullptr;
+        tail_.store(tail - 1, std::memory_order_relaxed);
+        return slots_[(tail - 1) % capacity].load(std::memory_order_relaxed);
+    }
+
+    task_state* pop_oldest() noexcept {
+        if (size() == 0) return nullptr;
+        const hold guard{mutex_};
+        const std::uint32_t head = head_.load(std::memory_order_relaxed);
+        // acquire: R2, for a thief.
+        if (head == tail_.load(std::memory_order_acquire)) return nullptr;
+        task_state* const t = slots_[head % capacity].load(std::memory_order_relaxed);
+        head_.store(head + 1, std::memory_order_release);
+        return t;
+    }
+
+    /// Thief: moves the older half (at least one) to `to`, at most `most`. Gives up when another holds the lock.
+    template <class F>
+    std::uint32_t steal_half(std::uint32_t most, F&& to) noexcept {
+        if (size() == 0 || !mutex_.try_acquire()) return 0;
+        std::uint32_t head = head_.load(std::memory_order_relaxed);
+        const std::uint32_t there = tail_.load(std::memory_order_acquire) - head;
+        const std::uint32_t count = std::min(most, (there + 1) / 2);
+        for (std::uint32_t i = 0; i < count; ++i) to(*slots_[head++ % capacity].load(std::memory_order_relaxed));
+        head_.store(head, std::memory_order_release);
+        mutex_.release();
+        return count;
+    }
+
+    std::uint32_t size() const noexcept {
+        return tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_relaxed);
+    }
+
+private:
+    lock mutex_;
+    std::atomic<std::uint32_t> head_{0};
+    std::atomic<std::uint32_t> tail_{0};
+    std::array<std::atomic<task_state*>, capacity> slots_{};
+};
+
+/// The queue of all workers, first in, first out. All but `size` need the runtime's lock.
+struct shared_queue {
+    void push(task_state& t) noexcept {
+        t.link = nullptr;
+        if (last) last->link = &t;
+        else first = &t;
+        last = &t;
+        size.store(size.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+    task_state* pop() noexcept {
+        task_state* const t = first;
+        if (!t) return nullptr;
+        first = static_cast<task_state*>(t->link);
+        if (!first) last = nullptr;
+        size.store(size.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+        return t;
+    }
+    bool empty() const noexcept { return !first; }
+
+    task_state* first = nullptr;
+    task_state* last = nullptr;
+    std::atomic<std::size_t> size{0};
+};
+
+}  // namespace sluice::detail

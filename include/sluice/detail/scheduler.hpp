@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: BSL-1.0
+// scheduler.hpp: which thread runs which ready task, and when does a thread sleep?
+//
+// S1  A ready task is in exactly one place: a run-next slot, one of a worker's queues, or the shared queue.
+// S2  A worker is served by one thread at a time. A thread that is about to block in one of our blocking forms gives
+//     its worker to another thread (a stand-in) and finishes its task without one.
+// S3  `mutex_` guards the shared queue, the idle list and the life of the runtime against wakers from outside: a
+//     waker pushes and picks an idle worker under it, and afterwards touches that worker only, which cannot end
+//     before it has been unparked.
+// S4  A worker that finds nothing enters the idle list under `mutex_` and looks at the shared queue and the timers
+//     there, so a push from outside either finds it in the list or is found by it. A push by a worker to its own
+//     queue needs no such care: that worker itself is awake, and the monitor repairs what parallelism is lost.
+// S5  No worker is woken for a single ready task its owner will run next; work moves when there is a queue to move.
+// S6  alive = started - ended, summed over all counters, the ended ones first: equal sums prove that nothing was
+//     alive in between (the counters only grow, and who starts a task does so before it or its starter ends).
+// S7  The monitor looks every millisecond while any worker is busy: at timers nobody had time for, and at workers
+//     that hold ready tasks behind one that has been running since the last look, which an idle worker may take,
+//     run-next included.
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "../options.hpp"
+#include "context_tree.hpp"
+#include "elastic_threads.hpp"
+#include "process_timers.hpp"
+#include "run_queue.hpp"
+#include "worker.hpp"
+
+namespace sluice {
+
+namespace detail {
+
+class runtime_core {
+public:
+    explicit runtime_core(runtime_options options)
+        : options_{std::move(options)},
+          timers_{timer_queue::make(&earlier_timer, this)},
+          threads_{options_.max_threads} {
+        if (options_.workers == 0) options_.workers = std::max(1u, std::thread::hardware_concurrency());
+        if (options_.ready_budget == 0) options_.ready_budget = 1;
+        auto* const root = new context_node{nullptr};
+        root_ = &make_home(root);
+        root_->is_root = true;
+        root->homes = root_;
+        idle_.reserve(options_.workers);
+        for (unsigned i = 0; i < options_.workers; ++i) workers_.push_back(std::make_unique<worker>(*this, i));
+        try {
+            for (auto& w : workers_) threads_.submit({&serve_job, w.get()});
+            monitor_ = std::thread{[this]() noexcept { watch(); }};
+        } catch (...) {
+            stop();
+            throw;
+        }
+    }
+    ~runtime_core() { stop(); }
+    runtime_core(const runtime_core&) = delete;
+    runtime_core& operator=(const runtime_core&) = delete;
+
+    // --- starting and scheduling ----------------------------------------------------------------------------------
+
+    /// A new task, counted; `t` is owned by the runtime from here on.
+    void spawn(task_state& t) {
+        auto& me = this_thread_state();
+        if (me.worker && &me.worker->runtime == this) {
+            worker& w = *me.worker;
+            w.count(w.started_tasks);
+            push(w, w.spawned, t);
+        } else {
+            outside_started_.fetch_add(1, std::memory_order_release);
+            inject(t);
+        }
+    }
+
+    /// A new blocking callable on an elastic thread.
+    void spawn_callable(task_state& t) {
+        t.is_callable = true;
+        outside_started_.fetch_add(1, std::memory_order_release);
+        try {
+            if (!threads_.submit({&callable_job, &t})) report_thread_limit();
+        } catch (...) {
+            outside_ended_.fetch_add(1, std::memory_order_release);
+            throw;
+        }
+    }
+
+    /// A claimed task that may go on (the wake of waiter.hpp, W3).
+    void make_ready(task_state& t) noexcept {
+        auto& me = this_thread_state();
+        if (!me.worker || &me.worker->runtime != this) return inject(t);
+        worker& w = *me.worker;
+        // acq_rel: a thief may take the old one; the new one's frame must be visible to a thief.
+        if (task_state* const displaced = w.run_next.exchange(&t, std::memory_order_acq_rel))
+            push(w, w.woken, *displaced);
+    }
+
+    /// One of several that become ready together, oldest first: behind those that are ready already.
+    void make_ready_last(task_state& t) noexcept {
+        auto& me = this_thread_state();
+        if (me.worker && &me.worker->runtime == this) push(*me.worker, me.worker->woken, t);
+        else inject(t);
+    }
+
+    /// Before the current thread blocks: somebody else serves its worker meanwhile (S2).
+    static void give_away_worker(thread_state& me) noexcept {
+        if (!me.worker) return;
+        worker& w = *std::exchange(me.worker, nullptr);
+        w.runtime.stand_ins_.fetch_add(1, std::memory_order_relaxed);
+        try {
+            if (!w.runtime.threads_.submit({&serve_job, &w})) w.runtime.report_thread_limit();
+        } catch (...) {
+            me.worker = &w;  // no thread to be had: block with the worker, as the last resort
+        }
+    }
+
+    // --- life -----------------------------------------------------------------------------------------------------
+
+    home& root() noexcept { return *root_; }
+    timer_queue& timers() noexcept { return timers_; }
+    const runtime_options& options() const noexcept { return options_; }
+
+    /// An exception that nobody awaited: ends the run with it.
+    void fail(const std::exception_ptr& error) noexcept {
+        {
+            const hold guard{mutex_};
+            if (failure_) return;
+            failure_ = error;
+        }
+        context_tree::cancel(*root_->context, context_error::canceled, error);
+    }
+    std::exception_ptr failure() const noexcept {
+        const hold guard{mutex_};
+        return failure_;
+    }
+
+    /// Cancels what is left, waits until nothing is alive, and reports again and again what does not end. Called by
+    /// one thread, not a task of this runtime.
+    void close() {
+        cancel_everything();
+        auto next_report = std::chrono::steady_clock::now() + options_.grace;
+        while (!nothing_alive()) {
+            {
+                const hold guard{mutex_};
+                closer_waits_ = true;
+            }
+            if (!nothing_alive() && !closer_.park_until(next_report)) {
+                report("sluice: the run has ended, but these tasks have not (they were cancelled):\n");
+                next_report = std::chrono::steady_clock::now() + options_.grace;
+            }
+            const hold guard{mutex_};
+            closer_waits_ = false;
+        }
+    }
+
+    std::uint64_t started_tasks() const noexcept {
+        std::uint64_t sum = outside_started_.load(std::memory_order_acquire);
+        for (auto& w : workers_) sum += w->started_tasks.load(std::memory_order_acquire);
+        return sum;
+    }
+    std::uint64_t ended_tasks() const noexcept {
+        std::uint64_t sum = outside_ended_.load(std::memory_order_acquire);
+        for (auto& w : workers_) sum += w->ended_tasks.load(std::memory_order_acquire);
+        return sum;
+    }
+    std::uint64_t steals() const noexcept {
+        std::uint64_t sum = 0;
+        for (auto& w : workers_) sum += w->steals.load(std::memory_order_relaxed);
+        return sum;
+    }
+    std::uint64_t stand_ins() const noexcept { return stand_ins_.load(std::memory_order_relaxed); }
+    unsigned worker_count() const noexcept { return options_.workers; }
+    std::size_t thread_count() const noexcept { return threads_.thread_count(); }
+
+    /// The tasks that have parked, a line each: number, state, where started, where and on what it waits.
+    std::string dump();            // report.hpp
+    void say(std::string_view text) const {
+        if (options_.diagnostics) options_.diagnostics(text);
+        else std::fwrite(text.data(), 1, text.size(), stderr);
+    }
+
+    /// Ends a task whose frame or callable has come to its end.
+    void end_task(task_state& t) noexcept;
+
+    // --- homes ----------------------------------------------------------------------------------------------------
+
+    /// Adopts a reference to `under`.
+    home& make_home(context_node* under) {
+        auto* const h = new home{this, under};
+        const hold guard{homes_mutex_};
+        if (closing_) h->ended.store(static_cast<std::uint32_t>(context_error::canceled), std::memory_order_seq_cst);
+        h->next_of_runtime = homes_;
+        if (homes_) homes_->prev_of_runtime = h;
+        homes_ = h;
+        return *h;
+    }
+    void drop_home(home& h) noexcept {
+        {
+            const hold guard{homes_mutex_};
+            if (h.prev_of_runtime) h.prev_of_runtime->next_of_runtime = h.next_of_runtime;
+            else homes_ = h.next_of_runtime;
+            if (h.next_of_runtime) h.next_of_runtime->prev_of_runtime = h.prev_of_runtime;
+        }
+        delete &h;
+    }
+
+private:
+    friend struct blocking_callable;
+
+    static void earlier_timer(void* self) noexcept {
+        auto& rt = *static_cast<runtime_core*>(self);
+        // A worker looks at the timers itself before it sleeps (S4); the monitor does if it runs on (S7).
+        if (auto& me = this_thread_state(); me.worker && &me.worker->runtime == &rt) return;
+        rt.wake_one();
+    }
+
+    // --- queues ---------------------------------------------------------------------------------------------------
+
+    void push(worker& w, run_queue& queue, task_state& t) noexcept {
+        if (!queue.try_push(t)) {
+            // Full: the older half goes where everybody finds it.
+            const hold guard{mutex_};
+            for (unsigned i = 0; i < run_queue::capacity / 2; ++i)
+                if (auto* old = queue.pop_oldest()) shared_.push(*old);
+            shared_.push(t);
+        }
+        // relaxed: a missed idle worker is a missed chance that the monitor repairs (S4, S5).
+        if (queue.size() >= worth_moving && idle_count_.load(std::memory_order_relaxed) > 0 &&
+            searching_.load(std::memory_order_relaxed) == 0)
+            wake_one();
+        static_cast<void>(w);
+    }
+
+    SLUICE_NOINLINE void inject(task_state& t) noexcept {
+        mutex_.acquire();
+        shared_.push(t);
+        worker* const w = pick_idle();
+        const bool wake_monitor = w && std::exchange(monitor_sleeps_, false);
+        mutex_.release();
+        if (!w) return;  // S3: nothing of the runtime is touched from here on
+        if (wake_monitor) monitor_parker_.unpark();
+        w->parker.unpark();
+    }
+
+    void wake_one() noexcept {
+        mutex_.acquire();
+        worker* const w = pick_idle();
+        const bool wake_monitor = w && std::exchange(monitor_sleeps_, false);
+        mutex_.release();
+        if (!w) return;
+        if (wake_monitor) monitor_parker_.unpark();
+        w->parker.unpark();
+    }
+
+    // Precondition: the lock is held. The picked worker waits for the caller's unpark.
+    worker* pick_idle() noexcept {
+        if (idle_.empty()) return nullptr;
+        worker* const w = idle_.back();
+        idle_.pop_back();
+        w->is_idle = false;
+        idle_count_.store(idle_.size(), std::memory_order_relaxed);
+        return w;
+    }
+
+    // --- a worker's turn ------------------------------------------------------------------------------------------
+
+    static void serve_job(void* w) noexcept {
+        auto& served = *static_cast<worker*>(w);
+        served.runtime.serve(served);
+    }
+
+    void serve(worker& w) noexcept {
+        auto& me = this_thread_state();
+        me.worker = &w;
+        me.runtime = this;
+        running loop;
+        while (me.worker == &w) {  // S2
+            if (task_state* const t = find(w)) run(*t, loop, me);
+            else if (!sleep(w)) break;
+        }
+        me.worker = nullptr;
+        me.runtime = nullptr;
+    }
+
+    task_state* find(worker& w) noexcept {
+        w.progress.store(++w.turn, std::memory_order_relaxed);
+        if (w.turn % worker::fairness == 0) {
+            fire_timers();
+            if (auto* t = take_shared(w)) return t;
+            if (auto* t = w.spawned.pop_oldest()) return t;
+        }
+        if (auto* t = w.take_own()) return t;
+        if (auto* t = take_shared(w)) return t;
+        if (fire_timers())
+            if (auto* t = w.take_own()) return t;
+        return steal(w);
+    }
+
+    task_state* take_shared(worker& w) noexcept {
+        if (shared_.size.load(std::memory_order_relaxed) == 0) return nullptr;
+        const hold guard{mutex_};
+        task_state* const first = shared_.pop();
+        if (!first) return nullptr;
+        // A fair share at once, so that the lock is not taken for each.
+        std::size_t more = std::min<std::size_t>(shared_.size.load(std::memory_order_relaxed) / workers_.size(), 32);
+        for (; more > 0; --more) {
+            task_state* const t = shared_.pop();
+            if (!t) break;
+            if (!w.woken.try_push(*t)) {
+                shared_.push(*t);
+                break;
+            }
+        }
+        return first;
+    }
+
+    task_state* steal(worker& w) noexcept {
+        if (workers_.size() < 2) return nullptr;
+        // At most half of the workers search (relaxed: a bound on effort, not on correctness).
+        if (2 * searching_.load(std::memory_order_relaxed) >= workers_.size()) return nullptr;
+        searching_.fetch_add(1, std::memory_order_relaxed);
+        task_state* found = nullptr;
+        const std::size_t start = w.random() % workers_.size();
+        for (std::size_t i = 0; i < workers_.size() && !found; ++i) {
+            worker& from = *workers_[(start + i) % workers_.size()];
+            if (&from != &w) found = steal_from(from, w);
+        }
+        searching_.fetch_sub(1, std::memory_order_relaxed);
+        if (found) w.steals.store(w.steals.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        return found;
+    }
+
+    static task_state* steal_from(worker& from, worker& w) noexcept {
+        task_state* first = nullptr;
+        const auto keep_in = [&](run_queue& mine) {
+            return [&](task_state& t) {
+                if (!first) first = &t;
+                else mine.try_push(t);  // never full: ours was empty, and half a queue fits
+            };
+        };
+        from.spawned.steal_half(run_queue::capacity / 2, keep_in(w.spawned));
+        if (!first) from.woken.steal_half(run_queue::capacity / 2, keep_in(w.woken));
+        if (!first && from.next_is_stale.exchange(false, std::memory_order_relaxed)) first = from.take_next();
+        return first;
+    }
+
+    void run(task_state& t, running& loop, thread_state& me) noexcept {
+        me.task = &t;
+        t.loop = &loop;
+        loop.budget = options_.ready_budget;
+        if (options_.before_step) options_.before_step();
+        if (!t.started) {
+            t.started = true;
+            if (!t.start()) loop.ended = &t;
+        } else if (!t.hook || t.hook->on_wake(t)) {
+            loop.next = t.frame();
+        }
+        // Nothing of the task is touched after its frame suspended: it may run elsewhere already.
+        while (loop.next) std::exchange(loop.next, nullptr).resume();
+        if (loop.ended) end_task(*std::exchange(loop.ended, nullptr));
+        me.task = nullptr;
+        if (loop.yielded) make_ready_last(*std::exchange(loop.yielded, nullptr));
+    }
+
+    bool fire_timers() noexcept { return fire_timers(std::chrono::steady_clock::now); }
+
+    template <class Now>
+    bool fire_timers(Now now) noexcept {
+        if (timers_.earliest() == no_deadline) return false;
+        const auto at = now();
+        if (!timers_.is_due(at)) return false;
+        wake_chain woken;
+        const due_contexts due = timers_.fire(at, woken);
+        woken.wake_all();
+        context_tree::end_due(due);
+        return true;
+    }
+
+    // False: the runtime stops.
+    bool sleep(worker& w) noexcept {
+        time_point until = no_deadline;
+        {
+            const hold guard{mutex_};
+            if (stopping_) return false;
+            if (!shared_.empty()) return true;
+            // The first that sleeps past the earliest timer keeps the time; it is enough that one does.
+            if (const auto earliest = timers_.earliest(); earliest < keeper_until_) until = keeper_until_ = earliest;
+            idle_.push_back(&w);
+            w.is_idle = true;
+            idle_count_.store(idle_.size(), std::memory_order_relaxed);
+            if (idle_.size() == workers_.size()) all_idle();
+        }
+        const bool woken = w.parker.park_until(until);
+        {
+            const hold guard{mutex_};
+            if (until != no_deadline && keeper_until_ == until) keeper_until_ = no_deadline;
+            if (woken) return true;
+            if (w.is_idle) {
+                idle_.erase(std::find(idle_.begin(), idle_.end(), &w));
+                w.is_idle = false;
+                idle_count_.store(idle_.size(), std::memory_order_relaxed);
+                return true;
+            }
+        }
+        w.parker.park();  // somebody picked us and is about to unpark us
+        return true;
+    }
+
+    // Precondition: the lock is held. The last busy worker has found nothing more to do.
+    void all_idle() noexcept {
+        if (closer_waits_) {
+            closer_waits_ = false;
+            closer_.unpark();
+        }
+    }
+
+    // --- callables ------------------------------------------------------------------------------------------------
+
+    static void callable_job(void* data) noexcept {
+        auto& t = *static_cast<task_state*>(data);
+        runtime_core& rt = *t.where().runtime;
+        auto& me = this_thread_state();
+        me.task = &t;
+        me.runtime = &rt;
+        t.started = true;
+        t.start();
+        rt.end_task(t);
+        me.task = nullptr;
+        me.runtime = nullptr;
+        const hold guard{rt.mutex_};
+        rt.all_idle();  // the closer counts again
+    }
+
+    // --- the monitor (S7) -----------------------------------------------------------------------------------------
+
+    void watch() noexcept {
+        std::vector<std::uint32_t> seen(workers_.size(), 0);
+        unsigned quiet = 0;
+        for (;;) {
+            {
+                const hold guard{mutex_};
+                if (stopping_) return;
+                quiet = idle_.size() == workers_.size() ? quiet + 1 : 0;
+                monitor_sleeps_ = quiet > 10;
+            }
+            if (quiet > 10) {
+                monitor_parker_.park();
+                quiet = 0;
+                continue;
+            }
+            monitor_tick_.park_until(std::chrono::steady_clock::now() + std::chrono::milliseconds{1});
+            if (quiet) continue;
+            fire_timers();
+            for (std::size_t i = 0; i < workers_.size(); ++i) {
+                worker& w = *workers_[i];
+                const auto now = w.progress.load(std::memory_order_relaxed);
+                if (std::exchange(seen[i], now) == now && w.has_ready() &&
+                    idle_count_.load(std::memory_order_relaxed) > 0) {
+                    w.next_is_stale.store(true, std::memory_order_relaxed);
+                    wake_one();
+                }
+            }
+        }
+    }
+
+    // --- the end --------------------------------------------------------------------------------------------------
+
+    bool nothing_alive() const noexcept {
+        const auto ended = ended_tasks();  // S6: first
+        return started_tasks() == ended;
+    }
+
+    void cancel_everything() noexcept {
+        context_tree::cancel(*root_->context, context_error::canceled, failure());
+        wake_chain woken;
+        {
+            const hold guard{homes_mutex_};
+            closing_ = true;
+            for (home* h = homes_; h; h = h->next_of_runtime)
+                h->cancel_tasks(static_cast<std::uint32_t>(context_error::canceled), woken);
+        }
+        woken.wake_all();
+    }
+
+    void report(std::string_view head) { say(std::string{head} + dump()); }
+    void report_thread_limit() const {
+        say("sluice: all " + std::to_string(options_.max_threads) +
+            " threads are in use; a blocking call waits for one to end (runtime_options::max_threads)\n");
+    }
+
+    void stop() noexcept {
+        std::vector<worker*> idle;
+        {
+            const hold guard{mutex_};
+            stopping_ = true;
+            monitor_sleeps_ = false;
+            while (auto* w = pick_idle()) idle.push_back(w);
+        }
+        for (auto* w : idle) w->parker.unpark();
+        monitor_parker_.unpark();
+        monitor_tick_.unpark();
+        if (monitor_.joinable()) monitor_.join();
+        threads_.join();
+        auto* const root_context = root_->context;
+        {
+            const hold guard{root_context->mutex};
+            root_context->homes = nullptr;  // every other home of this runtime went with its last task
+        }
+        drop_home(*root_);
+        context_tree::release(root_context);
+        timers_.retire(process_timers::queue());
+    }
+
+    static constexpr std::uint32_t worth_moving = 2;  // S5
+
+    runtime_options options_;
+    timer_queue& timers_;
+    std::vector<std::unique_ptr<worker>> workers_;
+    home* root_ = nullptr;
+
+    alignas(cache_line) mutable lock mutex_;
+    shared_queue shared_;
+    std::vector<worker*> idle_;
+    bool stopping_ = false;
+    bool monitor_sleeps_ = false;
+    bool closer_waits_ = false;
+    time_point keeper_until_ = no_deadline;
+    std::exception_ptr failure_;
+    std::atomic<std::size_t> idle_count_{0};
+    std::atomic<std::uint32_t> searching_{0};
+
+    alignas(cache_line) std::atomic<std::uint64_t> outside_started_{0};
+    std::atomic<std::uint64_t> outside_ended_{0};
+    std::atomic<std::uint64_t> stand_ins_{0};
+
+    lock homes_mutex_;
+    home* homes_ = nullptr;
+    bool closing_ = false;
+
+    parker closer_;
+    parker monitor_parker_;
+    parker monitor_tick_;
+    std::thread monitor_;
+    elastic_threads threads_;
+};
+
+}  // namespace detail
+}  // namespace sluice

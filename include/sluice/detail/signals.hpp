@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSL-1.0
+// signals.hpp: how does a signal of the process end a context?
+//
+// The handler may do next to nothing: it counts and posts a semaphore. One thread waits on the semaphore and ends the
+// contexts; it lives as long as somebody watches a signal, then the old handlers are back.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <initializer_list>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <semaphore.h>
+#define SLUICE_HAS_SIGNALS 1
+#else
+#define SLUICE_HAS_SIGNALS 0
+#endif
+
+#include "context_tree.hpp"
+
+namespace sluice {
+
+/// The cause of a context that a signal ended.
+class signal_received : public std::runtime_error {
+public:
+    explicit signal_received(int number)
+        : std::runtime_error{"signal " + std::to_string(number) + " received"}, number_{number} {}
+    int number() const noexcept { return number_; }
+
+private:
+    int number_;
+};
+
+namespace detail {
+
+#if SLUICE_HAS_SIGNALS
+
+class signal_watch {
+public:
+    /// Ends `node` when one of `signals` comes, until the returned pointer goes.
+    static std::shared_ptr<void> add(context_node* node, std::initializer_list<int> signals) {
+        auto w = std::make_shared<signal_watch>(node, std::vector<int>{signals});
+        hub().add(*w);
+        return w;
+    }
+    signal_watch(context_node* node, std::vector<int> signals) : node_{node}, signals_{std::move(signals)} {
+        context_tree::retain(node_);
+    }
+    signal_watch(const signal_watch&) = delete;
+    signal_watch& operator=(const signal_watch&) = delete;
+    ~signal_watch() {
+        hub().remove(*this);
+        context_tree::release(node_);
+    }
+
+private:
+    static constexpr int most_signals = 65;
+
+    class center {
+    public:
+        void add(signal_watch& w) {
+            const std::lock_guard guard{mutex_};
+            for (const int s : w.signals_) {
+                if (s <= 0 || s >= most_signals) throw std::invalid_argument{"sluice: no such signal"};
+                if (users_[static_cast<std::size_t>(s)]++ != 0) continue;
+                struct sigaction action {};
+                action.sa_handler = &center::handle;
+                action.sa_flags = SA_RESTART;
+                sigemptyset(&action.sa_mask);
+                ::sigaction(s, &action, &previous_[static_cast<std::size_t>(s)]);
+            }
+            watches_.push_back(&w);
+            if (thread_.joinable()) return;
+            if (!semaphore_ready_) semaphore_ready_ = ::sem_init(&semaphore_, 0, 0) == 0;
+            stopping_ = false;
+            thread_ = std::thread{[this]() noexcept { serve(); }};
+        }
+        void remove(signal_watch& w) noexcept {
+            std::thread ended;
+            {
+                const std::lock_guard guard{mutex_};
+                const auto it = std::find(watches_.begin(), watches_.end(), &w);
+                if (it == watches_.end()) return;
+                watches_.erase(it);
+                for (const int s : w.signals_) {
+                    if (--users_[static_cast<std::size_t>(s)] != 0) continue;
+                    ::sigaction(s, &previous_[static_cast<std::size_t>(s)], nullptr);
+                }
+                if (watches_.empty()) {
+                    stopping_ = true;
+                    ended.swap(thread_);
+                }
+            }
+            if (!ended.joinable()) return;
+            ::sem_post(&semaphore_);
+            ended.join();
+        }
+
+    private:
+        static void handle(int s) {
+            const int saved = errno;
+            auto& me = hub();
+            me.pending_[static_cast<std::size_t>(s)].fetch_add(1, std::memory_order_relaxed);
+            ::sem_post(&me.semaphore_);
+            errno = saved;
+        }
+        void serve() noexcept {
+            for (;;) {
+                while (::sem_wait(&semaphore_) != 0) {
+                }
+                std::vector<std::pair<context_node*, int>> to_end;
+                {
+                    const std::lock_guard guard{mutex_};
+                    if (stopping_) return;
+                    for (int s = 1; s < most_signals; ++s) {
+                        if (pending_[static_cast<std::size_t>(s)].exchange(0, std::memory_order_relaxed) == 0) continue;
+                        for (auto* w : watches_) {
+                            if (std::find(w->signals_.begin(), w->signals_.end(), s) == w->signals_.end()) continue;
+                            context_tree::retain(w->node_);
+                            to_end.emplace_back(w->node_, s);
+                        }
+                    }
+                }
+                for (auto [node, s] : to_end) {
+                    context_tree::cancel(*node, context_error::canceled, std::make_exception_ptr(signal_received{s}));
+                    context_tree::release(node);
+                }
+            }
+        }
+
+        std::mutex mutex_;
+        bool stopping_ = false;
+        bool semaphore_ready_ = false;
+        ::sem_t semaphore_{};
+        std::thread thread_;
+        std::vector<signal_watch*> watches_;
+        std::array<unsigned, most_signals> users_{};
+        std::array<struct sigaction, most_signals> previous_{};
+        std::array<std::atomic<unsigned>, most_signals> pending_{};
+    };
+
+    static center& hub() {
+        static auto* const all = new center;  // immortal: a handler may run at any time
+        return *all;
+    }
+
+    context_node* node_;
+    std::vector<int> signals_;
+};
+
+#else
+
+class signal_watch {
+public:
+    static std::shared_ptr<void> add(context_node*, std::initializer_list<int>) {
+        throw std::runtime_error{"sluice: notify_context needs POSIX signals"};
+    }
+};
+
+#endif
+
+}  // namespace detail
+}  // namespace sluice

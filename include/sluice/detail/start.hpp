@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSL-1.0
+// start.hpp: what does go() make, and what does a join handle hold?
+//
+// The callable and its arguments are copied or moved into the task's block before anything runs, and the coroutine is
+// made from there at the first dispatch: captures live as long as the task, and a task that waits to be run has no
+// frame yet. At the end the result moves into the block and the frame, the callable and the arguments go at once,
+// even if a handle lives on: a sender held by an ended task does not keep its channel open.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <tuple>
+
+#include "../task.hpp"
+
+namespace sluice::detail {
+
+/// A task with a result: what join handles refer to.
+template <class R>
+class result_state : public task_state {
+public:
+    using task_state::task_state;
+
+    bool is_observed() const noexcept override {
+        // relaxed: read by the last owner.
+        return observed_.load(std::memory_order_relaxed);
+    }
+    /// Precondition: has_ended(). To be called once.
+    R take() {
+        observed_.store(true, std::memory_order_relaxed);
+        return result_.take();
+    }
+    std::exception_ptr error() {
+        observed_.store(true, std::memory_order_relaxed);
+        return result_.error();
+    }
+
+protected:
+    result_box<R> result_;
+    std::atomic<bool> observed_{false};
+};
+
+template <class F, class R, class... Args>
+class started_task final : public result_state<R> {
+public:
+    template <class G, class... As>
+    started_task(home& in, bool counts_home, place at, G&& f, As&&... args)
+        : result_state<R>{in, counts_home, at}, call_{std::in_place, std::forward<G>(f), std::forward<As>(args)...} {}
+
+    bool start() override {
+        if (this->must_stop()) {
+            canceled_ = true;  // it never ran; its callable and arguments go in finish()
+            return false;
+        }
+        try {
+            // The callable stays where it is, as an lvalue: a coroutine lambda's captures are its members.
+            if constexpr (task_result<result_of_call>::is_task) {
+                auto coroutine = std::apply(
+                    [](F& f, Args&... args) { return std::invoke(f, std::move(args)...); }, *call_);
+                frame_ = std::exchange(coroutine.frame_, nullptr);
+                if (!frame_) throw std::logic_error{"sluice: the callable returned an empty task"};
+                frame_.promise().become_root_of(*this);
+                this->loop->next = frame_;
+                return true;
+            } else if constexpr (std::is_void_v<R>) {
+                std::apply([](F& f, Args&... args) { std::invoke(f, std::move(args)...); }, *call_);
+                this->result_.set_value();
+            } else {
+                this->result_.set_value(
+                    std::apply([](F& f, Args&... args) -> R { return std::invoke(f, std::move(args)...); }, *call_));
+            }
+        } catch (...) {
+            this->result_.set_error(std::current_exception());
+        }
+        return false;
+    }
+
+    std::exception_ptr finish() noexcept override {
+        if (canceled_) {
+            try {
+                this->throw_canceled();
+            } catch (...) {
+                this->result_.set_error(std::current_exception());
+            }
+        }
+        if constexpr (task_result<result_of_call>::is_task) {
+            if (frame_) {
+                this->result_.adopt(frame_.promise().result);
+                std::exchange(frame_, nullptr).destroy();
+            }
+        }
+        call_.reset();
+        return this->result_.error();
+    }
+
+private:
+    using result_of_call = std::invoke_result_t<F&, Args...>;
+    struct nothing {};
+    using frame = std::conditional_t<task_result<result_of_call>::is_task, std::coroutine_handle<task_promise<R>>, nothing>;
+
+    std::optional<std::tuple<F, Args...>> call_;
+    [[no_unique_address]] frame frame_{};
+    bool canceled_ = false;
+};
+
+template <class F, class... Args>
+using call_result = typename task_result<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>::type;
+
+template <class F, class... Args>
+inline constexpr bool returns_task = task_result<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>::is_task;
+
+/// Makes the block of a task in `in` and gives it to its runtime. Returns it with one reference for the caller if
+/// `with_handle`. Adopts one reference of `in` if `counts_home`.
+template <class F, class... Args>
+result_state<call_result<F, Args...>>* start_task(home& in, bool counts_home, group_link* group, bool with_handle,
+                                                  place started, F&& f, Args&&... args) {
+    using state = started_task<std::decay_t<F>, call_result<F, Args...>, std::decay_t<Args>...>;
+    state* t = nullptr;
+    try {
+        t = new state{in, counts_home, started, std::forward<F>(f), std::forward<Args>(args)...};
+    } catch (...) {
+        if (counts_home) context_tree::release_home(in);
+        throw;
+    }
+    t->group = group;
+    if (with_handle) t->retain();
+    runtime_core& rt = *in.runtime;
+    if constexpr (returns_task<F, Args...>) {
+        rt.spawn(*t);
+    } else {
+        try {
+            rt.spawn_callable(*t);
+        } catch (...) {
+            if (with_handle) t->release();
+            t->release();
+            if (counts_home) context_tree::release_home(in);
+            throw;
+        }
+    }
+    return t;
+}
+
+/// Asks one task to end: itself and everything under the context it made for itself.
+inline void request_stop(task_state& t) noexcept {
+    context_node* own = nullptr;
+    bool mine = false;
+    {
+        const hold guard{t.join_mutex};
+        if (t.has_ended()) return;
+        t.mark_stop_requested();
+        mine = t.try_cancel();
+        own = t.pin_own_context();
+    }
+    if (mine) t.wake();
+    if (own) {
+        context_tree::cancel(*own, context_error::canceled, nullptr);
+        context_tree::release(own);
+    }
+}
+
+}  // namespace sluice::detail

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSL-1.0
+// task_end.hpp: in which order does a task end, and how do contexts and waiters meet the scheduler?
+//
+// The end of a task, in this order, each step relying on the ones before:
+//   its frame, callable and arguments go (what they hold is given up: senders close, permits return);
+//   it leaves the registry and its home; a context of its own ends;
+//   its group is told, then its joiners: either may free what the task was started with;
+//   an exception that nobody can ask for any more fails the run;
+//   it is counted as ended, last: from then on the runtime may end.
+#pragma once
+
+#include "scheduler.hpp"
+
+namespace sluice::detail {
+
+inline bool is_canceled(const std::exception_ptr& error) noexcept {
+    try {
+        std::rethrow_exception(error);
+    } catch (const canceled&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
+inline void runtime_core::end_task(task_state& t) noexcept {
+    auto& me = this_thread_state();
+    std::exception_ptr error;
+    {
+        // Destructors of the callable and its arguments run in here: their blocking waits end by value, not by throwing.
+        const shield quiet{&t};
+        error = t.finish();
+    }
+    home& h = *t.home_;
+    if (t.registered_) h.remove(t);
+    context_node* const own = t.owns_context_ ? h.context : nullptr;
+    bool counts = false;
+    {
+        const hold guard{t.join_mutex};
+        counts = std::exchange(t.counts_home_, false);
+        t.owns_context_ = false;
+    }
+    if (own) context_tree::cancel(*own, context_error::canceled, nullptr);
+    if (counts) context_tree::release_home(h);
+    const bool in_group = t.group != nullptr;
+    if (t.group) t.group->task_ended(t, error);
+    wake_chain woken;
+    {
+        const hold guard{t.join_mutex};
+        t.ended_.store(true, std::memory_order_release);
+        while (wait_node* n = t.joiners.claim_front()) woken.push(*n->who);
+    }
+    woken.wake_all();
+    // Nobody will ever ask: the run ends with it.
+    if (error && !in_group && t.is_last_reference() && !t.is_observed() && !is_canceled(error)) fail(error);
+    t.release();
+    // Last: from here on the runtime may end.
+    if (me.worker && &me.worker->runtime == this) me.worker->count(me.worker->ended_tasks);
+    else outside_ended_.fetch_add(1, std::memory_order_release);
+}
+
+inline home& context_tree::home_in(context_node& n, runtime_core& in) {
+    const hold guard{n.mutex};
+    for (home* h = n.homes; h; h = h->next_of_context) {
+        if (h->runtime != &in) continue;
+        std::uint32_t seen = h->references.load(std::memory_order_relaxed);
+        while (seen != 0)
+            if (h->references.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed)) return *h;
+    }
+    home& h = in.make_home(&n);
+    retain(&n);
+    // C3: under the lock either the canceller finds the home, or we find the end.
+    if (const auto e = n.error(); e != context_error::none)
+        h.ended.store(static_cast<std::uint32_t>(e), std::memory_order_seq_cst);
+    h.next_of_context = n.homes;
+    n.homes = &h;
+    return h;
+}
+
+inline void context_tree::release_home(home& h) noexcept {
+    if (h.is_root || h.references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    context_node* const n = h.context;
+    if (n) {
+        const hold guard{n->mutex};
+        for (home** at = &n->homes; *at; at = &(*at)->next_of_context) {
+            if (*at != &h) continue;
+            *at = h.next_of_context;
+            break;
+        }
+    }
+    h.runtime->drop_home(h);
+    release(n);
+}
+
+inline void waiter::wake() noexcept {
+    switch (how_) {
+        case wake_by::scheduling: {
+            auto& t = static_cast<task_state&>(*this);
+            return t.where().runtime->make_ready(t);
+        }
+        case wake_by::unparking: return static_cast<parker*>(target_)->unpark();
+        case wake_by::posting: {
+            auto& f = static_cast<foreign_waiter&>(*this);
+            return f.post(f);
+        }
+    }
+}
+
+inline void wake_chain::wake_many(waiter* w) noexcept {
+    while (w) {
+        waiter* const next = w->link;  // before the wake: it is the waiter's again then
+        if (w->how() == wake_by::scheduling) {
+            auto& t = static_cast<task_state&>(*w);
+            t.where().runtime->make_ready_last(t);
+        } else {
+            w->wake();
+        }
+        w = next;
+    }
+}
+
+}  // namespace sluice::detail

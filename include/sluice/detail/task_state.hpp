@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSL-1.0
+// task_state.hpp: what does the runtime know of one task?
+//
+// One block per started task or blocking callable; coroutines awaited inside it share it. It is the waiter of
+// everything the task waits for, the entry of the registry, and what its join handle holds.
+// Life: made by go(), counted by the runtime from then on; first dispatch calls `start`; the end destroys the frame,
+// the callable and its arguments, leaves the registry, tells the group, then the joiners; the last of {run, handle}
+// frees the block.
+// T1  `home_`, `shields_`, `registered_` and the wait notes belong to the task's own thread of execution; whoever else
+//     reads `home_` holds `join_mutex` (cancel) or the shard's lock (registry).
+// T2  `loop` is valid only while the task runs.
+#pragma once
+
+#include <coroutine>
+#include <exception>
+#include <source_location>
+
+#include "frame_pool.hpp"
+#include "waiter.hpp"
+
+namespace sluice::detail {
+
+class home;
+struct context_node;
+class task_state;
+class runtime_core;
+
+using place = std::source_location;
+
+/// What a task waits for, in reports.
+enum class wait_kind : std::uint8_t {
+    nothing,
+    send,
+    receive,
+    select,
+    permit,
+    group,
+    join,
+    time,
+    context,
+    thread,
+    lock
+};
+
+constexpr const char* to_string(wait_kind k) noexcept {
+    switch (k) {
+        case wait_kind::nothing: return "nothing";
+        case wait_kind::send: return "send";
+        case wait_kind::receive: return "receive";
+        case wait_kind::select: return "select";
+        case wait_kind::permit: return "permit";
+        case wait_kind::group: return "group";
+        case wait_kind::join: return "join";
+        case wait_kind::time: return "time";
+        case wait_kind::context: return "context";
+        case wait_kind::thread: return "blocking call";
+        case wait_kind::lock: return "lock";
+    }
+    return "?";
+}
+
+/// Where one thread's loop stands. Coroutines are resumed from a loop, never from one another: the depth of awaits
+/// costs no stack on any compiler and at any optimization level.
+struct running {
+    std::coroutine_handle<> next;    // to be resumed by the loop when the current frame suspends
+    task_state* ended = nullptr;     // its root frame has reached the end
+    task_state* yielded = nullptr;   // wants to go to the back of the queue
+    unsigned budget = 0;             // operations that may still be ready before the task yields
+};
+
+/// Told when a task of a group has ended, before its joiners are.
+class group_link {
+public:
+    virtual void task_ended(task_state&, const std::exception_ptr& error) noexcept = 0;
+
+protected:
+    ~group_link() = default;
+};
+
+/// Runs between the wake of a task and its resumption; may park it again. For waits of several steps.
+class wake_hook {
+public:
+    /// Returns true when the task shall go on.
+    virtual bool on_wake(task_state&) = 0;
+
+protected:
+    ~wake_hook() = default;
+};
+
+class task_state : public waiter, public pooled {
+public:
+    /// Adopts one reference to `in` when `counts_home` is set.
+    task_state(home& in, bool counts_home, place at) noexcept
+        : waiter{wake_by::scheduling}, home_{&in}, counts_home_{counts_home}, started_at{at} {}
+
+    /// First dispatch. A coroutine sets `loop.next`; false: there is nothing to resume, the task has ended.
+    virtual bool start() = 0;
+    /// The root frame has ended: keeps the result, destroys frame, callable and arguments. Returns its exception.
+    virtual std::exception_ptr finish() noexcept = 0;
+    /// Marks the result as seen by somebody. False: there was an exception and nobody has seen it.
+    virtual bool is_observed() const noexcept = 0;
+
+    bool must_stop() const noexcept;            // context_tree.hpp
+    [[noreturn]] void throw_canceled() const;   // context_tree.hpp
+    bool is_cancellable() const noexcept { return shields_ == 0; }
+
+    void suspend_at(std::coroutine_handle<> h) noexcept { target_ = h.address(); }
+    std::coroutine_handle<> frame() const noexcept { return std::coroutine_handle<>::from_address(target_); }
+
+    void note_wait(wait_kind kind, const void* on, place at) noexcept {
+        // relaxed: a report validates these words by the epoch (is it the same wait before and after?).
+        waits_kind.store(kind, std::memory_order_relaxed);
+        waits_on.store(on, std::memory_order_relaxed);
+        waits_at.store(at, std::memory_order_relaxed);
+    }
+
+    void retain() noexcept {
+        // relaxed: a new reference is made from an existing one.
+        references_.fetch_add(1, std::memory_order_relaxed);
+    }
+    void release() noexcept {
+        // acq_rel: the last one sees what the others did before they let go.
+        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    }
+    bool is_last_reference() const noexcept { return references_.load(std::memory_order_acquire) == 1; }
+
+    bool has_ended() const noexcept { return ended_.load(std::memory_order_acquire); }
+    bool stop_requested() const noexcept { return stop_requested_.load(std::memory_order_seq_cst); }
+    void mark_stop_requested() noexcept {
+        // seq_cst: W6: flag first, then the look at the word.
+        stop_requested_.store(true, std::memory_order_seq_cst);
+    }
+    /// Under join_mutex: the context made for this task alone, with a reference, or null.
+    context_node* pin_own_context() noexcept;   // context_tree.hpp
+
+    home& where() const noexcept { return *home_; }
+    bool is_registered() const noexcept { return registered_; }
+
+    running* loop = nullptr;        // T2
+    wake_hook* hook = nullptr;
+    group_link* group = nullptr;
+
+    // The registry's links and place, under the shard's lock (registry.hpp).
+    task_state* registry_prev = nullptr;
+    task_state* registry_next = nullptr;
+
+    // Joining, under join_mutex.
+    lock join_mutex;
+    std::uint8_t shard = 0;
+    bool started = false;
+    bool is_callable = false;       // runs on an elastic thread
+    wait_list joiners;
+
+protected:
+    virtual ~task_state() = default;
+
+private:
+    friend class home;
+    friend class runtime_core;
+    friend struct context_tree;
+    friend class shield;
+    friend struct own_context;
+
+    home* home_;
+    bool counts_home_;
+    bool registered_ = false;
+    std::uint8_t shields_ = 0;
+    bool owns_context_ = false;     // home_ is of a context made for this task alone
+    std::atomic<bool> ended_{false};
+    std::atomic<bool> stop_requested_{false};
+
+public:
+    std::atomic<wait_kind> waits_kind{wait_kind::nothing};
+    std::atomic<place> started_at;
+    std::atomic<place> waits_at{};
+    std::atomic<const void*> waits_on{nullptr};
+
+private:
+    std::atomic<std::uint32_t> references_{1};
+};
+
+/// Takes the surrounding cancellation away from a task for a scope.
+class shield {
+public:
+    explicit shield(task_state* t) noexcept : task_{t} {
+        if (task_) ++task_->shields_;
+    }
+    ~shield() {
+        if (task_) --task_->shields_;
+    }
+    shield(const shield&) = delete;
+    shield& operator=(const shield&) = delete;
+
+private:
+    task_state* task_;
+};
+
+}  // namespace sluice::detail

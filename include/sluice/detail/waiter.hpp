@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSL-1.0
+// waiter.hpp: who waits, and who ends the wait?
+//
+// The claim word belongs to whoever waits (a task, a thread, a foreign coroutine), not to the wait. A wait is one
+// channel operation or one select; its nodes stand in the lists of what it waits for.
+//
+//   word = | epoch | cancellable | state |      state: idle, waiting, canceled, timed_out, first_case + i
+//
+//   idle ──publish──▶ waiting ──claim by case i──▶ first_case + i ──┐
+//     ▲                  ├──────claim by the canceller──▶ canceled ─┤
+//     │                  └──────claim by a timer─────▶ timed_out ───┤
+//     └───────────────────── prepare (the next epoch) ◀─────────────┘
+//
+// W1  Only the owner makes an epoch (prepare) and publishes it; while `waiting`, anyone may claim.
+// W2  One claim of an epoch succeeds. The CAS decides what the wait ends with; nothing else does.
+// W3  Only the wake releases: the winner first moves the value, then wakes, once. A waiter that sees its word claimed
+//     by another goes on waiting for that wake. Who claims his own word needs no wake.
+// W4  A node is linked and unlinked under the lock of its list. The winner of case i unlinks that node before it
+//     lets the lock go; the other nodes are unlinked by the waiter after its wake; a loser drops the dead node it met.
+// W5  Parking happens under a lock that the waiter needs in order to go on: link, publish, arm, look; after the
+//     release nothing of the frame or the channel is touched. (wait.hpp)
+// W6  Publish-then-look against flag-then-claim is store buffering: these four accesses are seq_cst.
+// W7  Lock order: guards of cases by address, then timers, then a context's lock, then a registry shard.
+#pragma once
+
+#include <atomic>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "parker.hpp"
+
+namespace sluice::detail {
+
+class waiter;
+
+/// An epoch of one waiter, its cancellable bit, and the state with which the holder of this ticket would win.
+using ticket = std::uint64_t;
+
+namespace claim {
+inline constexpr unsigned state_bits = 20;
+inline constexpr ticket state_mask = (ticket{1} << state_bits) - 1;
+inline constexpr ticket cancellable = ticket{1} << state_bits;
+inline constexpr ticket epoch_one = ticket{1} << (state_bits + 1);
+
+inline constexpr ticket idle = 0;
+inline constexpr ticket waiting = 1;
+inline constexpr ticket canceled = 2;
+inline constexpr ticket timed_out = 3;
+inline constexpr ticket first_case = 4;
+inline constexpr std::size_t most_cases = state_mask - first_case;
+
+/// The ticket of case `i` of the wait that `t` stands for.
+constexpr ticket for_case(ticket t, std::size_t i) noexcept { return (t & ~state_mask) | (first_case + i); }
+constexpr ticket with_state(ticket t, ticket state) noexcept { return (t & ~state_mask) | state; }
+}  // namespace claim
+
+/// How a claimed waiter is let go.
+enum class wake_by : std::uint8_t { scheduling, unparking, posting };
+
+class waiter {
+public:
+    explicit waiter(wake_by how) noexcept : how_{how} {}
+    waiter(const waiter&) = delete;
+    waiter& operator=(const waiter&) = delete;
+
+    /// Owner: begins the next epoch.
+    ticket prepare(bool is_cancellable) noexcept {
+        // relaxed: only the owner leaves a claimed or idle state.
+        const ticket last = word_.load(std::memory_order_relaxed);
+        const ticket epoch = (last & ~(claim::state_mask | claim::cancellable)) + claim::epoch_one;
+        return is_cancellable ? epoch | claim::cancellable : epoch;
+    }
+
+    /// Owner: from now on others may claim. The look at flags comes after it (W6).
+    void publish(ticket t) noexcept {
+        // seq_cst: W6. It also releases the nodes and the frame to whoever claims.
+        word_.store(claim::with_state(t, claim::waiting), std::memory_order_seq_cst);
+    }
+
+    /// Ends the wait of `t` with the state in `t`; false: somebody else did.
+    bool try_claim(ticket t) noexcept {
+        ticket expected = claim::with_state(t, claim::waiting);
+        // seq_cst: W6; it synchronizes with publish() and with the owner's read after the wake.
+        return word_.compare_exchange_strong(expected, t, std::memory_order_seq_cst, std::memory_order_relaxed);
+    }
+
+    /// The canceller, who knows the waiter but no ticket: ends a wait that may be cancelled.
+    bool try_cancel() noexcept {
+        // seq_cst: W6: flag first, then this look.
+        ticket seen = word_.load(std::memory_order_seq_cst);
+        if ((seen & claim::state_mask) != claim::waiting || !(seen & claim::cancellable)) return false;
+        return word_.compare_exchange_strong(seen, claim::with_state(seen, claim::canceled), std::memory_order_seq_cst,
+                                             std::memory_order_relaxed);
+    }
+
+    /// Owner, after the wake: what the wait ended with.
+    ticket outcome() const noexcept {
+        // relaxed: the wake ordered it.
+        return word_.load(std::memory_order_relaxed) & claim::state_mask;
+    }
+
+    /// For reports: the word as it is now.
+    ticket word() const noexcept { return word_.load(std::memory_order_acquire); }
+
+    /// Lets a claimed waiter go (W3). Nothing of the waiter is touched afterwards.
+    void wake() noexcept;
+
+    wake_by how() const noexcept { return how_; }
+
+    /// Owner, while not waiting: the thread that will park for this waiter; null: the waiter suspends again.
+    void park_on(parker* p) noexcept {
+        how_ = p ? wake_by::unparking : wake_by::scheduling;
+        target_ = p;
+    }
+
+    /// The next waiter in a wake chain or run queue. Owned by whoever claimed the waiter, later by the queue.
+    waiter* link = nullptr;
+
+protected:
+    std::atomic<ticket> word_{0};
+    void* target_ = nullptr;  // the frame to resume, or the parker
+    wake_by how_;
+};
+
+/// A coroutine of a foreign promise type waits with one of these; `post` makes it resume where it wants to.
+class foreign_waiter : public waiter {
+public:
+    foreign_waiter() noexcept : waiter{wake_by::posting} {}
+    void (*post)(foreign_waiter&) noexcept = nullptr;
+};
+
+/// Claimed waiters on their way to the wake, collected under a lock and woken after it, oldest first.
+class wake_chain {
+public:
+    wake_chain() noexcept = default;
+    wake_chain(const wake_chain&) = delete;
+    wake_chain& operator=(const wake_chain&) = delete;
+    ~wake_chain() { assert(!head_); }
+
+    void push(waiter& w) noexcept {
+        w.link = nullptr;
+        if (head_) last_->link = &w;
+        else head_ = &w;
+        last_ = &w;
+    }
+    bool empty() const noexcept { return !head_; }
+    void wake_all() noexcept {
+        if (!head_) return;
+        waiter* w = std::exchange(head_, nullptr);
+        if (!w->link) w->wake();
+        else wake_many(w);
+    }
+
+private:
+    static void wake_many(waiter* w) noexcept;  // scheduler.hpp: a batch goes to the queue at once
+
+    waiter* head_ = nullptr;
+    waiter* last_ = nullptr;
+};
+
+/// One entry of a wait in one list.
+struct wait_node {
+    wait_node* next = nullptr;  // null: not linked
+    wait_node* prev = nullptr;
+    waiter* who = nullptr;
+    ticket turn = 0;
+
+    bool is_linked() const noexcept { return next != nullptr; }
+};
+
+/// Waiters in arrival order. All members need the lock that guards the list.
+class wait_list {
+public:
+    wait_list() noexcept { head_.next = head_.prev = &head_; }
+    wait_list(const wait_list&) = delete;
+    wait_list& operator=(const wait_list&) = delete;
+    ~wait_list() { assert(empty()); }
+
+    bool empty() const noexcept { return head_.next == &head_; }
+    wait_node* front() noexcept { return empty() ? nullptr : head_.next; }
+
+    void push_back(wait_node& n) noexcept {
+        assert(!n.is_linked());
+        n.prev = head_.prev;
+        n.next = &head_;
+        n.prev->next = &n;
+        head_.prev = &n;
+    }
+
+    static void unlink(wait_node& n) noexcept {
+        n.prev->next = n.next;
+        n.next->prev = n.prev;
+        n.next = n.prev = nullptr;
+    }
+
+    /// Claims the oldest live waiter, drops dead nodes on the way, and returns the winner's node, unlinked.
+    wait_node* claim_front() noexcept {
+        while (wait_node* n = front()) {
+            unlink(*n);
+            if (n->who->try_claim(n->turn)) return n;
+        }
+        return nullptr;
+    }
+
+    std::size_t size() const noexcept {
+        std::size_t count = 0;
+        for (const wait_node* n = head_.next; n != &head_; n = n->next) ++count;
+        return count;
+    }
+
+private:
+    wait_node head_;
+};
+
+}  // namespace sluice::detail

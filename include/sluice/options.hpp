@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSL-1.0
+// options.hpp: how shall a run or a runtime be?
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+namespace sluice {
+
+/// Who else than the tasks of a run can wake its tasks; `detect` finds out.
+enum class outside : std::uint8_t { detect, none, any };
+
+/// How a run or runtime shall be. All defaults are good for a start.
+struct runtime_options {
+    /// Threads that run tasks; 0: one per core.
+    unsigned workers = 0;
+    /// Who else can wake tasks: decides whether all tasks waiting is an error.
+    outside may_wake = outside::detect;
+    /// The most threads in all, workers and stand-ins included.
+    unsigned max_threads = 10'000;
+    /// How long the end of a run waits for cancelled tasks before it reports those that still live.
+    std::chrono::steady_clock::duration grace = std::chrono::seconds{10};
+    /// Where reports go, a whole text a call, from any thread. Default: standard error.
+    std::function<void(std::string_view)> diagnostics = {};
+    /// Operations that may be ready in a row before a task yields. 1 makes every operation a suspension.
+    unsigned ready_budget = 128;
+    /// For tests: called by the worker before each step of a task, from its first dispatch on.
+    std::function<void()> before_step = {};
+};
+using run_options = runtime_options;
+
+}  // namespace sluice

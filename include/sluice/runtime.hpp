@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: BSL-1.0
+// runtime.hpp: where do tasks run, and how does one start and join them?
+#pragma once
+
+#include <ostream>
+
+#include "detail/go.hpp"
+#include "task.hpp"
+
+namespace sluice {
+
+/// The right to wait for a started task or callable, and to cancel it.
+///
+/// Dropping the handle lets the task go on; it still belongs to its run, which joins it. An exception that nobody
+/// awaits ends the run with it.
+/// Cancellation: a join is never abandoned. When the surrounding context ends, the cancellation is passed on to the
+/// task, the join goes on until it has ended, and then throws `canceled`.
+/// Thread safety: one owner; different handles from any thread.
+///
+///     auto h = sluice::go(load, url);       // starts now
+///     page p = co_await h;                  // or h.get() from a thread
+template <class R>
+class join_handle : public detail::awaitable_tag {
+public:
+    /// Belongs to no task.
+    join_handle() noexcept = default;
+    join_handle(join_handle&& other) noexcept : state_{std::exchange(other.state_, nullptr)} {}
+    join_handle& operator=(join_handle&& other) noexcept {
+        if (this != &other) {
+            drop();
+            state_ = std::exchange(other.state_, nullptr);
+        }
+        return *this;
+    }
+    ~join_handle() { drop(); }
+
+    /// False: belongs to no task.
+    explicit operator bool() const noexcept { return state_ != nullptr; }
+
+    /// The task's result, or throws what the task threw. Blocks the thread until the task has ended; `co_await` the
+    /// handle in a coroutine. Precondition: it is asked for once.
+    R get(detail::place at = detail::place::current()) {
+        auto op = operation(at);
+        return detail::block_joining(op);
+    }
+
+    /// The task's end as a case of a select or for `co_await`.
+    auto async_get(detail::place at = detail::place::current()) { return operation(at); }
+
+    /// Whether the task has ended.
+    bool done() const noexcept { return state_ && state_->has_ended(); }
+
+    /// Asks the task to end: its waits end with `canceled`; one that has not begun will not begin.
+    void cancel() const noexcept {
+        if (state_) detail::request_stop(*state_);
+    }
+
+    /// For promises: see detail/promise.hpp.
+    auto for_task(detail::task_state& self) {
+        struct awaiter {
+            awaiter(detail::join_operation<R> o, detail::task_state& t) noexcept : op{std::move(o)}, join{op, t} {}
+            bool await_ready() noexcept { return join.await_ready(); }
+            bool await_suspend(std::coroutine_handle<> h) { return join.await_suspend(h); }
+            R await_resume() { return join.await_resume(); }
+            detail::join_operation<R> op;
+            detail::join_awaiter<detail::join_operation<R>> join;
+        };
+        auto op = operation(detail::place::current());
+        SLUICE_EXPECT(&static_cast<detail::task_state&>(*state_) != &self, "a task cannot wait for its own end");
+        return awaiter{std::move(op), self};
+    }
+
+private:
+    template <class F, class... Args>
+    friend auto detail::go_here(detail::home_choice, detail::place, F&&, Args&&...);
+
+    explicit join_handle(detail::result_state<R>* state) noexcept : state_{state} {}
+
+    detail::join_operation<R> operation(detail::place at) {
+        SLUICE_EXPECT_AT(state_ != nullptr, "this handle belongs to no task", at);
+        return detail::join_operation<R>{*state_, at};
+    }
+
+    void drop() noexcept {
+        auto* const s = std::exchange(state_, nullptr);
+        if (!s) return;
+        // The task has ended with an exception and nobody has asked: nobody will, so the run ends with it.
+        if (auto* const rt = detail::this_thread_state().runtime; rt && s->has_ended() && !s->is_observed())
+            if (const auto error = s->error(); error && !detail::is_canceled(error)) rt->fail(error);
+        s->release();
+    }
+
+    detail::result_state<R>* state_ = nullptr;
+};
+
+/// What a runtime has counted so far: a snapshot, each number taken by itself.
+struct runtime_metrics {
+    unsigned workers = 0;
+    std::uint64_t spawned = 0;    ///< tasks and callables started
+    std::uint64_t alive = 0;      ///< of these, not yet ended
+    std::uint64_t steals = 0;     ///< times a worker took work from another
+    std::uint64_t stand_ins = 0;  ///< times a worker's thread blocked and another stood in
+    std::size_t threads = 0;      ///< threads that exist now, idle ones included
+};
+
+/// Workers, timers and threads for tasks. Most programs use `run`, which makes one.
+///
+/// Destruction: cancels what is alive, joins it, and reports what does not end within the grace period.
+/// Thread safety: all members from any thread; construction and destruction must be alone, the destructor not in one
+///     of its own tasks.
+class runtime {
+public:
+    explicit runtime(runtime_options options = {}) : core_{std::make_unique<detail::runtime_core>(std::move(options))} {}
+    ~runtime() {
+        if (core_) core_->close();
+    }
+    runtime(const runtime&) = delete;
+    runtime& operator=(const runtime&) = delete;
+
+    /// Starts `f(args...)` here; see `sluice::go`.
+    template <class F, class... Args>
+    auto go(F&& f, Args&&... args) {
+        return detail::go_here({&core_->root(), false}, {}, std::forward<F>(f), std::forward<Args>(args)...);
+    }
+
+    /// Runs `f(args...)` here as the main task, blocks until it has ended, and gives its result. What it started and
+    /// left behind lives on until the runtime ends.
+    template <class F, class... Args>
+    auto run(F&& f, Args&&... args) {
+        auto h = go(std::forward<F>(f), std::forward<Args>(args)...);
+        return h.get();
+    }
+
+    runtime_metrics metrics() const {
+        const auto ended = core_->ended_tasks();
+        const auto started = core_->started_tasks();
+        return {core_->worker_count(), started,           started - ended, core_->steals(),
+                core_->stand_ins(),    core_->thread_count()};
+    }
+
+    /// Lists the tasks that have parked at least once: where each was started, where and for what it waits.
+    void dump(std::ostream& out) const { out << core_->dump(); }
+
+    /// The runtime of `go` from threads outside of any other; made at first need, ended at the process's exit.
+    static runtime& process() {
+        static runtime all;
+        return all;
+    }
+
+private:
+    template <class R, class F, class... Args>
+    friend R detail::run_main(runtime_options, F&&, Args&&...);
+    friend detail::home_choice detail::home_here();
+
+    std::unique_ptr<detail::runtime_core> core_;
+};
+
+/// Starts `f(args...)` and returns a handle to its end.
+///
+/// `f` and `args` are copied or moved into the task before it runs (use `std::ref` for references), so a lambda's
+/// captures live as long as the coroutine made from it. If `f` returns a `task`, it runs on the scheduler; otherwise
+/// it may block, and runs on a thread of an elastic cache.
+/// The task belongs to the run of its starter and ends with its context; from a thread outside of any runtime, to
+/// `runtime::process()`.
+/// Throws: what copying `f` and `args` throws, `std::bad_alloc`, `std::system_error` if no thread can be made.
+template <class F>
+auto go(F&& f, detail::place at = detail::place::current()) {
+    return detail::go_here(detail::home_here(), at, std::forward<F>(f));
+}
+template <class F, class A>
+    requires detail::startable<F, A>
+auto go(F&& f, A&& a, detail::place at = detail::place::current()) {
+    return detail::go_here(detail::home_here(), at, std::forward<F>(f), std::forward<A>(a));
+}
+template <class F, class A, class B>
+    requires detail::startable<F, A, B>
+auto go(F&& f, A&& a, B&& b, detail::place at = detail::place::current()) {
+    return detail::go_here(detail::home_here(), at, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b));
+}
+/// As above; a report then names the place of the coroutine itself, since no default argument can follow a pack.
+template <class F, class... Args>
+    requires(sizeof...(Args) > 2) && detail::startable<F, Args...>
+auto go(F&& f, Args&&... args) {
+    return detail::go_here(detail::home_here(), {}, std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+/// Starts a runtime, runs `f(args...)` (or the given task) as its main task and returns the result.
+///
+/// When the main task ends, tasks that are still alive are cancelled and joined; they outlive the main task's local
+/// variables, so what they refer to lives outside, or a group in the main task joins them.
+/// Throws: what the main task throws; else an exception that nobody awaited, which cancels the run.
+/// Blocking: the calling thread, until all has ended. What does not end within `run_options::grace` is reported with
+///     the place where it waits, again and again, and never detached.
+template <class F, class... Args>
+    requires detail::startable<F, Args...>
+auto run(run_options options, F&& f, Args&&... args) {
+    using result = detail::call_result<F, Args...>;
+    return detail::run_main<result>(std::move(options), std::forward<F>(f), std::forward<Args>(args)...);
+}
+template <class F, class... Args>
+    requires detail::startable<F, Args...>
+auto run(F&& f, Args&&... args) {
+    return run(run_options{}, std::forward<F>(f), std::forward<Args>(args)...);
+}
+template <class T>
+T run(run_options options, task<T> main) {
+    return detail::run_main<T>(std::move(options), [m = std::move(main)]() mutable { return std::move(m); });
+}
+template <class T>
+T run(task<T> main) {
+    return run(run_options{}, std::move(main));
+}
+
+/// Lets other ready tasks run first: `co_await yield();`.
+inline auto yield() noexcept { return detail::yield_operation{}; }
+
+/// Runs `f(args...)` on a thread that may block and gives its result: `auto text = co_await blocking(read, path);`.
+///
+/// `f` and `args` are copied or moved at the call; nothing runs until it is awaited.
+/// Cancellation: passed on to the callable, whose own waits end with it; the await ends after the callable has.
+/// On g++ a temporary lambda with captures that need destruction must be named first (it would be destroyed twice).
+template <class F, class... Args>
+    requires detail::startable<F, Args...>
+auto blocking(F&& f, Args&&... args) {
+    static_assert(detail::safe_in_await<F>, SLUICE_NAME_THE_CLOSURE_FIRST);
+    static_assert(!detail::returns_task<F, Args...>, "blocking() is for plain callables; await the task itself");
+    return detail::blocking_operation<detail::call_result<F, Args...>>{detail::make_blocking(
+        std::forward<F>(f), std::forward<Args>(args)...)};
+}
+
+/// Runs `awaitable` without the surrounding cancellation, for clean-up: `co_await shielded(ch.async_send(last));`.
+template <class A>
+auto shielded(A&& awaitable) noexcept
+    requires detail::task_awaitable<A> || detail::task_result<std::remove_cvref_t<A>>::is_task
+{
+    return detail::shielded_awaitable<A>{std::forward<A>(awaitable)};
+}
+/// Calls `f` with blocking waits that the surrounding cancellation does not end.
+template <class F>
+    requires std::invocable<F>
+decltype(auto) shielded(F&& f) {
+    const detail::shield s{detail::this_thread_state().task};
+    return std::invoke(std::forward<F>(f));
+}
+
+inline detail::home_choice detail::home_here() {
+    auto& me = this_thread_state();
+    if (me.task) return share(me.task->where());
+    return {&runtime::process().core_->root(), false};
+}
+
+}  // namespace sluice

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSL-1.0
+// select.hpp: how does one wait for whichever comes first?
+#pragma once
+
+#include "channel.hpp"
+#include "detail/select_cases.hpp"
+#include "runtime.hpp"
+#include "semaphore.hpp"
+#include "timer.hpp"
+#include "wait_group.hpp"
+
+namespace sluice {
+
+/// Tag: cases are tried in the order given instead of at random.
+struct prioritized_t {
+    explicit prioritized_t() = default;
+};
+inline constexpr prioritized_t prioritized{};
+
+/// The case that fires when no other is ready: makes a select one that never waits.
+inline constexpr detail::otherwise_case<detail::no_handler> otherwise{};
+
+// --- cases ----------------------------------------------------------------------------------------------------------
+// A case refers to its variables, values and named callables, which live until the select has ended. A temporary
+// callable is kept in the case; in `async_select` on g++ it must not need destruction (name it first).
+
+/// A value from `ch`, or its end. With `into` (a `received<T>` or a `std::optional<T>`) the result is stored there, with
+/// a handler it is passed on.
+template <class Channel>
+auto on_receive(const Channel& ch, detail::place at = detail::place::current()) {
+    return detail::operation_case{ch.async_receive(at), detail::no_handler{}};
+}
+template <class Channel, class To>
+auto on_receive(const Channel& ch, To&& to, detail::place at = detail::place::current()) {
+    return detail::operation_case<decltype(ch.async_receive(at)), detail::sink<To>>{ch.async_receive(at),
+                                                                                   detail::sink<To>(std::forward<To>(to))};
+}
+/// `value` into `ch`, or the end of it; the value is moved only if this case fires and sends it.
+template <class Channel, class V>
+auto on_send(const Channel& ch, V&& value SLUICE_LIFETIMEBOUND, detail::place at = detail::place::current()) {
+    return detail::operation_case{ch.async_send(std::forward<V>(value), at), detail::no_handler{}};
+}
+template <class Channel, class V, class To>
+auto on_send(const Channel& ch, V&& value SLUICE_LIFETIMEBOUND, To&& to, detail::place at = detail::place::current()) {
+    using operation = decltype(ch.async_send(std::forward<V>(value), at));
+    return detail::operation_case<operation, detail::sink<To>>{ch.async_send(std::forward<V>(value), at),
+                                                               detail::sink<To>(std::forward<To>(to))};
+}
+/// The end of a context or a requested stop. Wins over other ready cases, except under `prioritized`.
+template <class F = detail::no_handler>
+auto on_done(const context& ctx, F&& f = {}) {
+    return detail::done_case<detail::kept<F>>{ctx, std::forward<F>(f)};
+}
+template <class F = detail::no_handler>
+auto on_done(std::stop_token token, F&& f = {}) {
+    return on_done(context::from(std::move(token)), std::forward<F>(f));
+}
+/// The passing of time, counted from here. Any other ready case wins over a time that has passed.
+template <class Rep, class Period, class F = detail::no_handler>
+auto on_timeout(std::chrono::duration<Rep, Period> d, F&& f = {}) {
+    return detail::time_case<detail::kept<F>>{detail::deadline_after(d), std::forward<F>(f)};
+}
+template <class F = detail::no_handler>
+auto on_deadline(clock::time_point t, F&& f = {}) {
+    return detail::time_case<detail::kept<F>>{t, std::forward<F>(f)};
+}
+/// As `otherwise`, with a handler.
+template <class F>
+auto otherwise_do(F&& f) {
+    return detail::otherwise_case<detail::kept<F>>{std::forward<F>(f)};
+}
+/// The end of all that a group counts; throws what its wait would throw.
+template <class Group>
+auto on_wait(Group& group, detail::place at = detail::place::current()) {
+    return detail::operation_case{group.async_wait(at), detail::no_handler{}};
+}
+/// `n` permits, taken if this case fires.
+inline auto on_acquire(semaphore& s, std::size_t n = 1, detail::place at = detail::place::current()) {
+    return detail::operation_case{s.async_acquire(n, at), detail::no_handler{}};
+}
+/// The end of a task; its result is then had from the handle at once.
+template <class R>
+auto on_join(join_handle<R>& h, detail::place at = detail::place::current()) {
+    return detail::join_case{h.async_get(at)};
+}
+/// Any operation, its result stored in `into`.
+template <class Op, class To>
+auto on(Op&& operation, To& into) {
+    return detail::operation_case<std::remove_cvref_t<Op>, detail::sink<To&>>{std::forward<Op>(operation),
+                                                                              detail::sink<To&>(into)};
+}
+
+// --- select -----------------------------------------------------------------------------------------------------------
+
+/// Waits until one case can go on, does it, and returns its position. Blocks the thread.
+///
+/// Among several ready cases one is chosen uniformly at random, with `prioritized` the first. The other cases have no
+/// effect at all. No case, or nil channels only: waits until the surrounding context ends.
+/// Cancellation: the end of the surrounding context throws `canceled`, unless a case names it with `on_done`.
+/// Complexity: O(n log n) in the number of cases; no allocation.
+template <class... Cases>
+    requires(detail::select_case<Cases> && ...)
+std::size_t select(Cases&&... cases) {
+    return detail::select_operation<std::remove_cvref_t<Cases>...>{false, std::forward<Cases>(cases)...}.block();
+}
+template <class... Cases>
+    requires(detail::select_case<Cases> && ...)
+std::size_t select(prioritized_t, Cases&&... cases) {
+    return detail::select_operation<std::remove_cvref_t<Cases>...>{true, std::forward<Cases>(cases)...}.block();
+}
+
+/// The same for coroutines: `switch (co_await async_select(on_receive(a, x), on_done(ctx), on_timeout(50ms))) {...}`.
+template <class... Cases>
+    requires(detail::select_case<Cases> && ...)
+[[nodiscard]] auto async_select(Cases&&... cases) {
+    static_assert((std::remove_cvref_t<Cases>::may_be_awaited && ...), SLUICE_NAME_THE_CLOSURE_FIRST);
+    return detail::select_operation<std::remove_cvref_t<Cases>...>{false, std::forward<Cases>(cases)...};
+}
+template <class... Cases>
+    requires(detail::select_case<Cases> && ...)
+[[nodiscard]] auto async_select(prioritized_t, Cases&&... cases) {
+    static_assert((std::remove_cvref_t<Cases>::may_be_awaited && ...), SLUICE_NAME_THE_CLOSURE_FIRST);
+    return detail::select_operation<std::remove_cvref_t<Cases>...>{true, std::forward<Cases>(cases)...};
+}
+
+}  // namespace sluice

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSL-1.0
+// wait_group.hpp: when have all of them ended?
+#pragma once
+
+#include "context.hpp"
+#include "detail/group_core.hpp"
+#include "runtime.hpp"
+
+namespace sluice {
+
+/// Counts things that have begun and not ended, and waits until there are none; it also starts tasks of its own.
+///
+/// Reusable: after a wait it counts again. A failure cancels nothing; `wait` rethrows the first exception of a task
+/// that `go` started.
+/// Cancellation: a wait that is cancelled passes the cancellation on to the tasks that `go` started, ends after they
+///     have, and then throws `canceled`; what was only added is not waited for then.
+/// Memory: what was done before a `done` is visible after the wait that it lets go.
+/// Thread safety: all members from any thread. An `add` from zero while others wait may or may not be waited for.
+/// Destruction: cancels and joins what `go` started (blocking; in a coroutine wait first). Precondition: nothing added
+///     is left undone. A waiter may destroy the group at once.
+///
+///     sluice::wait_group scanners;
+///     for (int s = 0; s < 10; ++s) scanners.go(scan, s, items);
+///     co_await scanners.async_wait();
+class wait_group {
+public:
+    wait_group() noexcept = default;
+
+    class ticket;
+
+    /// Counts `n` more.
+    void add(std::size_t n = 1) noexcept { core_.add(n); }
+    /// Counts one less. Precondition: an `add` before.
+    void done(detail::place at = detail::place::current()) { core_.done(at); }
+    /// Counts one more until the ticket goes.
+    [[nodiscard]] ticket make_ticket();
+
+    /// Starts `f(args...)` as `sluice::go` does, under the group's context, and counts it until it has ended.
+    template <class F, class... Args>
+        requires detail::startable<F, Args...>
+    void go(F&& f, Args&&... args) {
+        core_.go(core_, {}, std::forward<F>(f), std::forward<Args>(args)...);
+    }
+    /// Cancels the tasks that `go` started.
+    void cancel() noexcept { core_.cancel(nullptr); }
+
+    std::size_t count() const noexcept { return core_.count(); }
+
+    /// Returns when the count is zero. Blocks the thread. Throws the first exception of a task of the group.
+    void wait(detail::place at = detail::place::current()) {
+        detail::group_operation op{core_, at};
+        detail::block_joining(op);
+    }
+    /// As above; false when `until` ended first. Nothing is cancelled then.
+    [[nodiscard]] bool wait(const context& until, detail::place at = detail::place::current()) {
+        return detail::ended_early<detail::group_operation>{{core_, at}, detail::context_access::node(until),
+                                                            detail::no_deadline}
+            .block();
+    }
+    /// False when the count was not zero for so long.
+    template <class Rep, class Period>
+    [[nodiscard]] bool wait_for(std::chrono::duration<Rep, Period> d, detail::place at = detail::place::current()) {
+        return detail::ended_early<detail::group_operation>{{core_, at}, nullptr, detail::deadline_after(d)}.block();
+    }
+    /// `co_await group.async_wait()`.
+    [[nodiscard]] auto async_wait(detail::place at = detail::place::current()) {
+        return detail::group_operation{core_, at};
+    }
+
+private:
+    friend class sized_wait_group;
+    detail::group_core core_;
+};
+
+/// One count of a wait group, given back when it goes. Move-only.
+class [[nodiscard]] wait_group::ticket {
+public:
+    explicit ticket(wait_group& of) noexcept : of_{&of} { of.add(); }
+    ticket(ticket&& other) noexcept : of_{std::exchange(other.of_, nullptr)} {}
+    ticket& operator=(ticket&& other) noexcept {
+        if (this != &other) {
+            if (of_) of_->done();
+            of_ = std::exchange(other.of_, nullptr);
+        }
+        return *this;
+    }
+    ~ticket() {
+        if (of_) of_->done();
+    }
+
+private:
+    wait_group* of_;
+};
+
+inline wait_group::ticket wait_group::make_ticket() { return ticket{*this}; }
+
+}  // namespace sluice

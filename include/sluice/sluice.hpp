@@ -2,14 +2,14 @@
 // sluice.hpp: every public header.
 #pragma once
 
-#include "channel.hpp"
-#include "context.hpp"
-#include "options.hpp"
-#include "runtime.hpp"
-#include "select.hpp"
-#include "semaphore.hpp"
-#include "sized_wait_group.hpp"
-#include "status.hpp"
-#include "task.hpp"
-#include "timer.hpp"
-#include "wait_group.hpp"
+#include <sluice/channel.hpp>
+#include <sluice/context.hpp>
+#include <sluice/options.hpp>
+#include <sluice/runtime.hpp>
+#include <sluice/select.hpp>
+#include <sluice/semaphore.hpp>
+#include <sluice/sized_wait_group.hpp>
+#include <sluice/status.hpp>
+#include <sluice/task.hpp>
+#include <sluice/timer.hpp>
+#include <sluice/wait_group.hpp>

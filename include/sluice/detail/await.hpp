@@ -163,7 +163,7 @@ inline void block_on(multi_wait& w) {
             self->park_on(&record.parker);
         }
         if (w.arm(who, self, true)) {
-            runtime_core::give_away_worker(me);
+            if (!record.parker.is_notified()) runtime_core::give_away_worker(me);
             if (!record.parker.park_until(w.deadline()) && !w.try_time_out()) record.parker.park();
             w.finish();
         }

@@ -6,8 +6,8 @@
 //     waiter may destroy the group at once; every wait takes the lock, even when the count is zero.
 // G2  A wait whose surrounding context has ended cancels the group's context and goes on until `own` is zero
 //     (join.hpp); what only `add` has counted is not waited for then.
-// G3  The group's context and home are made at the first go(), below the context of the task that does it. The tasks
-//     of the group do not count the home: the group outlives them.
+// G3  The group's context is made at the first go(), below the context of the task that does it. Each task counts its
+//     home by itself, so a group may outlive the runtimes its tasks ran in.
 #pragma once
 
 #include "block.hpp"
@@ -40,7 +40,6 @@ public:
         }
         if (context_) {
             context_tree::cancel(*context_, context_error::canceled, nullptr);
-            context_tree::release_home(*home_);
             context_tree::release(context_);
         }
         SLUICE_EXPECT(!forgotten, "a group was destroyed while something added to it was not done");
@@ -68,14 +67,17 @@ public:
     /// Starts a task of the group; `told` is this group or who wraps it.
     template <class F, class... Args>
     void go(group_link& told, place at, F&& f, Args&&... args) {
-        home& in = home_of_group();
+        context_node& under = own_node();
+        const home_choice here = home_here();
+        home& in = context_tree::home_in(under, *here.in->runtime);
+        if (here.counted) context_tree::release_home(*here.in);
         {
             const hold guard{mutex};
             ++count_;
             ++own_;
         }
         try {
-            start_task(in, false, &told, false, at, std::forward<F>(f), std::forward<Args>(args)...);
+            start_task(in, true, &told, false, at, std::forward<F>(f), std::forward<Args>(args)...);
         } catch (...) {
             end_one(nullptr);
             throw;
@@ -132,10 +134,10 @@ private:
             while (wait_node* n = waiters_for_own.claim_front()) woken.push(*n->who);
     }
 
-    home& home_of_group() {
+    context_node& own_node() {
         {
             const hold guard{mutex};
-            if (home_) return *home_;
+            if (context_) return *context_;
         }
         context_node* const parent = own_context::of_current_task();
         std::unique_ptr<context_node> made;
@@ -148,25 +150,12 @@ private:
         context_tree::attach(*made);
         context_tree::release(parent);
         context_node* const node = made.release();
-        const home_choice here = home_here();
-        runtime_core& rt = *here.in->runtime;
-        home& h = context_tree::home_in(*node, rt);
-        if (here.counted) context_tree::release_home(*here.in);
-        bool mine = false;
         {
             const hold guard{mutex};
-            if (!home_) {
-                home_ = &h;
-                context_ = node;
-                mine = true;
-            }
+            if (!context_) return *(context_ = node);
         }
-        if (!mine) {  // another thread was first
-            context_tree::release_home(h);
-            context_tree::release(node);
-        }
-        const hold guard{mutex};
-        return *home_;
+        context_tree::release(node);  // another thread was first
+        return *context_;
     }
 
     void wait_for_own();
@@ -175,7 +164,6 @@ private:
     std::size_t own_ = 0;
     std::exception_ptr first_error_;
     context_node* context_ = nullptr;
-    home* home_ = nullptr;
 };
 
 /// Waits until the count is zero. A joinable (join.hpp).

@@ -44,6 +44,12 @@ public:
         return true;
     }
 
+    /// Owner: whether the matching unpark() has come, so that park() will not sleep.
+    bool is_notified() const noexcept {
+        // relaxed: a hint; park() synchronizes.
+        return state_.load(std::memory_order_relaxed) == notified;
+    }
+
     void unpark() noexcept {
         // release: publishes the waker's writes (P3); the old value tells whether anyone sleeps.
         if (state_.exchange(notified, std::memory_order_release) == parked) futex_wake(state_, 1);

@@ -45,6 +45,7 @@ public:
           threads_{options_.max_threads} {
         if (options_.workers == 0) options_.workers = std::max(1u, std::thread::hardware_concurrency());
         if (options_.ready_budget == 0) options_.ready_budget = 1;
+        static_cast<void>(process_timers::queue());  // made before us, so it is there when a static runtime ends
         auto* const root = new context_node{nullptr};
         root_ = &make_home(root);
         root_->is_root = true;
@@ -404,6 +405,7 @@ private:
                 idle_.erase(std::find(idle_.begin(), idle_.end(), &w));
                 w.is_idle = false;
                 idle_count_.store(idle_.size(), std::memory_order_relaxed);
+                if (std::exchange(monitor_sleeps_, false)) monitor_parker_.unpark();
                 return true;
             }
         }

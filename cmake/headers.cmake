@@ -1,0 +1,54 @@
+# headers.cmake: which headers does the library consist of?
+#
+# Installed from here, compiled alone from here. `cmake -P cmake/check_headers.cmake` names the ones that are missing.
+
+set(sluice_public_headers
+    sluice/sluice.hpp
+    sluice/status.hpp
+    sluice/options.hpp
+    sluice/channel.hpp
+    sluice/select.hpp
+    sluice/task.hpp
+    sluice/runtime.hpp
+    sluice/context.hpp
+    sluice/timer.hpp
+    sluice/wait_group.hpp
+    sluice/sized_wait_group.hpp
+    sluice/semaphore.hpp)
+
+set(sluice_detail_headers
+    sluice/detail/acquire.hpp
+    sluice/detail/await.hpp
+    sluice/detail/awaited_temporaries.hpp
+    sluice/detail/block.hpp
+    sluice/detail/channel_core.hpp
+    sluice/detail/channel_ends.hpp
+    sluice/detail/context_tree.hpp
+    sluice/detail/deadline.hpp
+    sluice/detail/elastic_threads.hpp
+    sluice/detail/expect.hpp
+    sluice/detail/frame_pool.hpp
+    sluice/detail/futex.hpp
+    sluice/detail/go.hpp
+    sluice/detail/group_core.hpp
+    sluice/detail/join.hpp
+    sluice/detail/lock.hpp
+    sluice/detail/multi_wait.hpp
+    sluice/detail/own_context.hpp
+    sluice/detail/parker.hpp
+    sluice/detail/platform.hpp
+    sluice/detail/process_timers.hpp
+    sluice/detail/promise.hpp
+    sluice/detail/registry.hpp
+    sluice/detail/report.hpp
+    sluice/detail/run_queue.hpp
+    sluice/detail/scheduler.hpp
+    sluice/detail/select_cases.hpp
+    sluice/detail/signals.hpp
+    sluice/detail/start.hpp
+    sluice/detail/task_end.hpp
+    sluice/detail/task_state.hpp
+    sluice/detail/thread_state.hpp
+    sluice/detail/timer_queue.hpp
+    sluice/detail/waiter.hpp
+    sluice/detail/worker.hpp)

@@ -96,7 +96,8 @@ public:
     }
     ~sender() {
         // acq_rel: the last one closes after what the others sent.
-        if (counted_ && core_->counted_senders.fetch_sub(1, std::memory_order_acq_rel) == 1) core_->close(nullptr, false);
+        if (counted_ && core_->counted_senders.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            core_->close(nullptr, false);
     }
 
     /// As `channel::close`.
@@ -134,7 +135,8 @@ public:
         return *this;
     }
     ~receiver() {
-        if (counted_ && core_->counted_receivers.fetch_sub(1, std::memory_order_acq_rel) == 1) core_->close(nullptr, true);
+        if (counted_ && core_->counted_receivers.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            core_->close(nullptr, true);
     }
 
     /// Wants no more values: sends end with `closed`, buffered values are destroyed. Precondition: not nil.

@@ -129,8 +129,7 @@ struct value_node final : context_node {
 
 /// A context that follows a stop token.
 struct token_node final : context_node {
-    explicit token_node(std::stop_token token)
-        : context_node{nullptr}, follow{std::move(token), on_stop{this}} {}
+    explicit token_node(std::stop_token token) : context_node{nullptr}, follow{std::move(token), on_stop{this}} {}
     struct on_stop {
         context_node* node;
         void operator()() const noexcept {
@@ -146,7 +145,8 @@ struct token_node final : context_node {
 /// Waits for the end of a context: no case, one watch.
 class done_wait : public awaitable_tag {
 public:
-    done_wait(context ended, place at) noexcept : context_{std::move(ended)}, watch_{context_access::node(context_), 0, {}} {
+    done_wait(context ended, place at) noexcept
+        : context_{std::move(ended)}, watch_{context_access::node(context_), 0, {}} {
         wait_.set_note(wait_kind::context, watch_.context, at);
     }
     multi_wait& wait() noexcept { return wait_; }
@@ -191,7 +191,8 @@ inline void context_source::cancel(std::exception_ptr cause) const noexcept {
 /// A child of `parent` that can be cancelled by itself.
 inline context_source with_cancel(const context& parent) {
     using access = detail::context_access;
-    return access::source(access::adopt(access::attached(std::make_unique<detail::context_node>(access::node(parent)))));
+    return access::source(
+        access::adopt(access::attached(std::make_unique<detail::context_node>(access::node(parent)))));
 }
 
 /// A child of `parent` that ends at `deadline` with `deadline_exceeded` and the given cause, if nothing ends it before.
@@ -218,7 +219,8 @@ inline context_source with_deadline(const context& parent, std::chrono::steady_c
 
 /// `with_deadline` so long from now.
 template <class Rep, class Period>
-context_source with_timeout(const context& parent, std::chrono::duration<Rep, Period> d, std::exception_ptr cause = {}) {
+context_source with_timeout(const context& parent, std::chrono::duration<Rep, Period> d,
+                            std::exception_ptr cause = {}) {
     return with_deadline(parent, detail::deadline_after(d), std::move(cause));
 }
 

@@ -110,7 +110,8 @@ struct runtime_metrics {
 ///     of its own tasks.
 class runtime {
 public:
-    explicit runtime(runtime_options options = {}) : core_{std::make_unique<detail::runtime_core>(std::move(options))} {}
+    explicit runtime(runtime_options options = {})
+        : core_{std::make_unique<detail::runtime_core>(std::move(options))} {}
     ~runtime() {
         if (core_) core_->close();
     }
@@ -134,8 +135,8 @@ public:
     runtime_metrics metrics() const {
         const auto ended = core_->ended_tasks();
         const auto started = core_->started_tasks();
-        return {core_->worker_count(), started,           started - ended, core_->steals(),
-                core_->stand_ins(),    core_->thread_count()};
+        return {core_->worker_count(), started, started - ended, core_->steals(), core_->stand_ins(),
+                core_->thread_count()};
     }
 
     /// Lists the tasks that have parked at least once: where each was started, where and for what it waits.
@@ -224,8 +225,8 @@ template <class F, class... Args>
 auto blocking(F&& f, Args&&... args) {
     static_assert(detail::safe_in_await<F>, SLUICE_NAME_THE_CLOSURE_FIRST);
     static_assert(!detail::returns_task<F, Args...>, "blocking() is for plain callables; await the task itself");
-    return detail::blocking_operation<detail::call_result<F, Args...>>{detail::make_blocking(
-        std::forward<F>(f), std::forward<Args>(args)...)};
+    return detail::blocking_operation<detail::call_result<F, Args...>>{
+        detail::make_blocking(std::forward<F>(f), std::forward<Args>(args)...)};
 }
 
 /// Runs `awaitable` without the surrounding cancellation, for clean-up: `co_await shielded(ch.async_send(last));`.

@@ -32,8 +32,8 @@ auto on_receive(const Channel& ch, detail::place at = detail::place::current()) 
 }
 template <class Channel, class To>
 auto on_receive(const Channel& ch, To&& to, detail::place at = detail::place::current()) {
-    return detail::operation_case<decltype(ch.async_receive(at)), detail::sink<To>>{ch.async_receive(at),
-                                                                                   detail::sink<To>(std::forward<To>(to))};
+    return detail::operation_case<decltype(ch.async_receive(at)), detail::sink<To>>{
+        ch.async_receive(at), detail::sink<To>(std::forward<To>(to))};
 }
 /// `value` into `ch`, or the end of it; the value is moved only if this case fires and sends it.
 template <class Channel, class V>

@@ -178,7 +178,10 @@ public:
     auto for_task(task_state& self) {
         struct awaiter {
             awaiter(bounded_start& s, task_state& t)
-                : start{s}, entry{s.group_->group_}, slot{s.group_->slots_.async_acquire(1, place{})}, inner{slot.for_task(t)} {}
+                : start{s},
+                  entry{s.group_->group_},
+                  slot{s.group_->slots_.async_acquire(1, place{})},
+                  inner{slot.for_task(t)} {}
             bool await_ready() { return inner.await_ready(); }
             bool await_suspend(std::coroutine_handle<> h) { return inner.await_suspend(h); }
             void await_resume() {

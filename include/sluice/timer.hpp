@@ -53,7 +53,8 @@ template <class Rep, class Period>
 template <class Rep, class Period, class Op>
     requires detail::task_awaitable<Op> && requires(std::remove_cvref_t<Op>& op) { op.ended_by(status::timed_out); }
 [[nodiscard]] auto timeout(std::chrono::duration<Rep, Period> d, Op&& operation) {
-    return detail::ended_early<std::remove_cvref_t<Op>>{std::forward<Op>(operation), nullptr, detail::deadline_after(d)};
+    return detail::ended_early<std::remove_cvref_t<Op>>{std::forward<Op>(operation), nullptr,
+                                                        detail::deadline_after(d)};
 }
 
 }  // namespace sluice

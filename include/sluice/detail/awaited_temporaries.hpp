@@ -22,6 +22,6 @@ inline constexpr bool safe_in_await = !destroys_awaited_temporaries_twice || std
 
 }  // namespace sluice::detail
 
-#define SLUICE_NAME_THE_CLOSURE_FIRST                                                                            \
-    "g++ destroys this temporary callable twice in an awaited expression: name it first, then pass the name " \
+#define SLUICE_NAME_THE_CLOSURE_FIRST                                                                                  \
+    "g++ destroys this temporary callable twice in an awaited expression: name it first, then pass the name "          \
     "(auto f = [x] {...}; co_await blocking(f);)"

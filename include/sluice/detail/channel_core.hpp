@@ -17,6 +17,7 @@
 
 #include "../status.hpp"
 #include "await.hpp"
+#include "block.hpp"
 #include "expect.hpp"
 
 namespace sluice {
@@ -69,11 +70,11 @@ public:
     wait_list receivers;
     wait_list senders;
     std::atomic<std::uint32_t> handles{1};
-    std::atomic<std::uint32_t> counted_senders{0};    // of make_channel
+    std::atomic<std::uint32_t> counted_senders{0};  // of make_channel
     std::atomic<std::uint32_t> counted_receivers{0};
-    std::atomic<std::size_t> count{0};                // written under the lock, read anywhere
-    std::atomic<bool> closed{false};                  // likewise
-    std::exception_ptr error;                         // written before closed
+    std::atomic<std::size_t> count{0};  // written under the lock, read anywhere
+    std::atomic<bool> closed{false};    // likewise
+    std::exception_ptr error;           // written before closed
     std::size_t dropped = 0;
 };
 
@@ -261,8 +262,8 @@ private:
 
     const std::size_t capacity_;
     const overflow policy_;
-    std::size_t room_ = 0;   // slots in the ring
-    std::size_t head_ = 0;   // the oldest value
+    std::size_t room_ = 0;  // slots in the ring
+    std::size_t head_ = 0;  // the oldest value
     slot* ring_ = nullptr;
 };
 
@@ -293,9 +294,11 @@ class send_operation final : public send_node<T>, public awaitable_tag {
     using core = channel_core<T>;
     static constexpr bool boxed = !std::is_nothrow_move_constructible_v<T>;
     // What is moved out under the lock: the caller's own object; or a copy or box of it, made in the caller's call.
-    static constexpr bool direct = std::is_rvalue_reference_v<Value&&> && !boxed && std::is_same_v<std::remove_cvref_t<Value>, T> &&
+    static constexpr bool direct = std::is_rvalue_reference_v<Value&&> && !boxed &&
+                                   std::is_same_v<std::remove_cvref_t<Value>, T> &&
                                    !std::is_const_v<std::remove_reference_t<Value>>;
-    static constexpr bool trivial = std::is_trivially_copyable_v<T> && !boxed && std::is_same_v<std::remove_cvref_t<Value>, T>;
+    static constexpr bool trivial =
+        std::is_trivially_copyable_v<T> && !boxed && std::is_same_v<std::remove_cvref_t<Value>, T>;
 
 public:
     send_operation(core* c, Value&& v, place at) : where{at}, core_{c}, value_{std::addressof(v)} {
@@ -425,7 +428,8 @@ class receive_some_operation final : public awaitable_tag {
 
 public:
     receive_some_operation(core* c, std::size_t most, place at) : where{at}, first_{c, at}, core_{c}, most_{most} {
-        if (core_) rest_.reserve(std::min(most_, std::max<std::size_t>(core_->count.load(std::memory_order_relaxed), 1)));
+        if (core_)
+            rest_.reserve(std::min(most_, std::max<std::size_t>(core_->count.load(std::memory_order_relaxed), 1)));
     }
 
     lock* guard() noexcept { return first_.guard(); }
@@ -446,18 +450,17 @@ public:
 
     /// Takes what is there now, without waiting.
     void top_up() {
-        for (;;) {
-            const std::size_t there = core_->count.load(std::memory_order_relaxed);
-            rest_.reserve(std::min(most_, rest_.size() + std::max<std::size_t>(there, 1)));  // no allocation under the lock
-            const std::size_t room = std::min(most_, rest_.capacity()) - rest_.size();
-            if (room == 0) return;
-            wake_chain woken;
-            core_->mutex.acquire();
-            const std::size_t taken =
-                core_->take_some(room, [this](parcel<T>&& v) { rest_.push_back(v.open()); }, woken);
-            core_->mutex.release();
-            woken.wake_all();
-            if (taken < room) return;
+        if constexpr (std::is_nothrow_move_constructible_v<T>) {
+            while (rest_.size() < most_ && take_batch()) {}
+        } else {
+            // A move that may throw is not done under the lock: one by one.
+            while (rest_.size() < most_) {
+                receive_operation<T> next{core_, where};
+                if (!try_once(next)) return;
+                auto value = next.result();
+                if (!value) return;
+                rest_.push_back(std::move(*value));
+            }
         }
     }
     std::vector<T> take() noexcept { return std::move(rest_); }
@@ -465,6 +468,19 @@ public:
     place where;
 
 private:
+    // One lock for as many as there seem to be; room is made before it. True: there may be more.
+    bool take_batch() {
+        const std::size_t there = std::max<std::size_t>(core_->count.load(std::memory_order_relaxed), 1);
+        const std::size_t room = std::min(most_ - rest_.size(), there);
+        rest_.reserve(rest_.size() + room);
+        wake_chain woken;
+        core_->mutex.acquire();
+        const std::size_t taken = core_->take_some(room, [this](parcel<T>&& v) { rest_.push_back(v.open()); }, woken);
+        core_->mutex.release();
+        woken.wake_all();
+        return taken == room;
+    }
+
     receive_operation<T> first_;
     core* core_;
     std::size_t most_;

@@ -168,7 +168,9 @@ public:
     /// Receives the next value. Blocks the thread until there is one or the channel is closed and drained.
     result receive(place at = place::current()) const { return block(make(at)); }
     /// As above; the end of `until` ends the wait with `canceled`, and wins over a value.
-    result receive(const context& until, place at = place::current()) const { return named(at, until, no_deadline).block(); }
+    result receive(const context& until, place at = place::current()) const {
+        return named(at, until, no_deadline).block();
+    }
     result receive(std::stop_token until, place at = place::current()) const {
         return receive(context::from(std::move(until)), at);
     }
@@ -179,7 +181,9 @@ public:
     result receive_for(std::chrono::duration<Rep, Period> d, place at = place::current()) const {
         return receive_until(deadline_after(d), at);
     }
-    result receive_until(time_point deadline, place at = place::current()) const { return named(at, {}, deadline).block(); }
+    result receive_until(time_point deadline, place at = place::current()) const {
+        return named(at, {}, deadline).block();
+    }
     /// The receive for `co_await` and select; gives a `received<T>`.
     [[nodiscard]] auto async_receive(place at = place::current()) const { return make(at); }
     [[nodiscard]] auto async_receive(const context& until, place at = place::current()) const {

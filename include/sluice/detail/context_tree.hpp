@@ -59,16 +59,16 @@ struct context_node : pooled {
     std::atomic<std::uint32_t> references{1};
     std::atomic<std::uint32_t> ended{0};
     std::atomic<bool> ending{false};
-    context_node* const parent;      // referenced, or null
-    bool follows_parent = false;     // stands in the parent's list of children
+    context_node* const parent;   // referenced, or null
+    bool follows_parent = false;  // stands in the parent's list of children
     time_point deadline = no_deadline;
     std::exception_ptr deadline_cause;
-    std::exception_ptr cause;        // C1
+    std::exception_ptr cause;  // C1
     timer_node timer;
 
-    lock mutex;                      // guards what follows
+    lock mutex;  // guards what follows
     context_node* first_child = nullptr;
-    context_node* next_sibling = nullptr;   // under the parent's lock
+    context_node* next_sibling = nullptr;  // under the parent's lock
     context_node* prev_sibling = nullptr;
     wait_list watchers;
     home* homes = nullptr;
@@ -166,8 +166,8 @@ struct context_tree {
     }
 
     /// The home of `n` in `in`, with a reference; made if there is none.
-    static home& home_in(context_node& n, runtime_core& in);          // scheduler.hpp
-    static void release_home(home& h) noexcept;                       // scheduler.hpp
+    static home& home_in(context_node& n, runtime_core& in);  // scheduler.hpp
+    static void release_home(home& h) noexcept;               // scheduler.hpp
 
 private:
     static bool begin(context_node& n, context_error how, const std::exception_ptr& cause) noexcept {

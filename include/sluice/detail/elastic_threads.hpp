@@ -153,9 +153,9 @@ private:
     const unsigned limit_;
     mutable lock mutex_;
     bool closing_ = false;
-    std::list<seat> seats_;      // running or idle
-    std::list<seat> retired_;    // about to end, or ended
-    std::vector<seat*> idle_;    // the most recently used last
+    std::list<seat> seats_;    // running or idle
+    std::list<seat> retired_;  // about to end, or ended
+    std::vector<seat*> idle_;  // the most recently used last
     std::deque<job> queue_;
     std::atomic<std::uint32_t> alive_{0};
 };

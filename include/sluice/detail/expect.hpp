@@ -49,6 +49,6 @@ inline contract_handler set_contract_handler(contract_handler handler) noexcept 
 }  // namespace sluice
 
 /// The edge to the user: `condition` is the caller's duty, `message` says what to do, `where` is the caller's place.
-#define SLUICE_EXPECT_AT(condition, message, where) \
+#define SLUICE_EXPECT_AT(condition, message, where)                                                                    \
     ((condition) ? static_cast<void>(0) : ::sluice::detail::contract_failed(#condition, message, where))
 #define SLUICE_EXPECT(condition, message) SLUICE_EXPECT_AT(condition, message, ::std::source_location::current())

@@ -161,7 +161,6 @@ private:
         static auto* const all = new std::array<depot_class, class_count>;  // immortal: the last thread may end late
         return *all;
     }
-
 };
 
 /// A base whose heap objects come from the pool.

@@ -35,8 +35,8 @@ concept startable = requires { typename std::invoke_result_t<std::decay_t<F>&, s
 template <class F, class... Args>
 auto go_here(home_choice where, place at, F&& f, Args&&... args) {
     using result = call_result<F, Args...>;
-    return join_handle<result>{start_task(*where.in, where.counted, nullptr, true, at, std::forward<F>(f),
-                                          std::forward<Args>(args)...)};
+    return join_handle<result>{
+        start_task(*where.in, where.counted, nullptr, true, at, std::forward<F>(f), std::forward<Args>(args)...)};
 }
 
 template <class R, class F, class... Args>

@@ -61,7 +61,8 @@ struct wait_watch {
 /// A generator for shuffles, one a thread; a task on a worker could move, so it is read anew each time.
 SLUICE_NOINLINE inline std::uint32_t next_random() noexcept {
     static constinit thread_local std::uint32_t state = 0;
-    if (state == 0) state = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&state) >> 4) * 2654435761u | 1u;
+    if (state == 0)
+        state = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&state) >> 4) * 2654435761u | 1u;
     state ^= state << 13;
     state ^= state >> 17;
     state ^= state << 5;

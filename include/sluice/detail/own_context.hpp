@@ -47,7 +47,7 @@ private:
         }
         if (registered) own.add(t);
         if (t.stop_requested()) context_tree::cancel(*node, context_error::canceled, nullptr);  // O2
-        context_tree::release(node);  // the home holds it
+        context_tree::release(node);                                                            // the home holds it
         if (counted) context_tree::release_home(shared);
     }
 };

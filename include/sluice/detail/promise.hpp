@@ -156,8 +156,8 @@ public:
 
     task_state* self = nullptr;
     union {
-        place stands_at;                         // before it is started
-        std::coroutine_handle<> continuation;    // afterwards; null: the root frame of a task
+        place stands_at;                       // before it is started
+        std::coroutine_handle<> continuation;  // afterwards; null: the root frame of a task
     };
 };
 

@@ -38,7 +38,9 @@ public:
             index = 1;
         }
         // Threads spread over the wide shards by their own address: a worker stays with its shard.
-        if (index) index = static_cast<std::uint8_t>(1 + (reinterpret_cast<std::uintptr_t>(&this_thread_state()) >> 12) % width);
+        if (index)
+            index =
+                static_cast<std::uint8_t>(1 + (reinterpret_cast<std::uintptr_t>(&this_thread_state()) >> 12) % width);
         shard& s = of(index);
         if (index) s.mutex.acquire();
         t.shard = index;
@@ -82,8 +84,8 @@ public:
     context_node* const context;  // null: background
     bool is_root = false;         // lives as long as the runtime, not counted
     std::atomic<std::uint32_t> references{1};
-    home* next_of_context = nullptr;    // under the context's lock
-    home* next_of_runtime = nullptr;    // under the runtime's lock
+    home* next_of_context = nullptr;  // under the context's lock
+    home* next_of_runtime = nullptr;  // under the runtime's lock
     home* prev_of_runtime = nullptr;
 
 private:

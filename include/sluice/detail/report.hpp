@@ -21,8 +21,9 @@ inline void describe(const task_state& t, std::size_t number, std::string& out) 
     const place at = t.waits_at.load(std::memory_order_relaxed);
     const bool waits = (before & claim::state_mask) == claim::waiting && t.word() == before;
     out += "  #" + std::to_string(number) + (t.is_callable ? " callable" : " task") + " started at " +
-           to_string(t.started_at.load(std::memory_order_relaxed)) + (waits ? "\n      waits for " : "\n      runs; waited last for ") +
-           to_string(kind) + " at " + to_string(at) + "\n";
+           to_string(t.started_at.load(std::memory_order_relaxed)) +
+           (waits ? "\n      waits for " : "\n      runs; waited last for ") + to_string(kind) + " at " +
+           to_string(at) + "\n";
 }
 
 inline std::string runtime_core::dump() {

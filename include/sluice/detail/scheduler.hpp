@@ -179,7 +179,7 @@ public:
     std::size_t thread_count() const noexcept { return threads_.thread_count(); }
 
     /// The tasks that have parked, a line each: number, state, where started, where and on what it waits.
-    std::string dump();            // report.hpp
+    std::string dump();  // report.hpp
     void say(std::string_view text) const {
         if (options_.diagnostics) options_.diagnostics(text);
         else std::fwrite(text.data(), 1, text.size(), stderr);

@@ -71,7 +71,7 @@ private:
             for (const int s : w.signals_) {
                 if (s <= 0 || s >= most_signals) throw std::invalid_argument{"sluice: no such signal"};
                 if (users_[static_cast<std::size_t>(s)]++ != 0) continue;
-                struct sigaction action {};
+                struct sigaction action{};
                 action.sa_handler = &center::handle;
                 action.sa_flags = SA_RESTART;
                 sigemptyset(&action.sa_mask);
@@ -114,8 +114,7 @@ private:
         }
         void serve() noexcept {
             for (;;) {
-                while (::sem_wait(&semaphore_) != 0) {
-                }
+                while (::sem_wait(&semaphore_) != 0) {}
                 std::vector<std::pair<context_node*, int>> to_end;
                 {
                     const std::lock_guard guard{mutex_};

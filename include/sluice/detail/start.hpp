@@ -55,8 +55,8 @@ public:
         try {
             // The callable stays where it is, as an lvalue: a coroutine lambda's captures are its members.
             if constexpr (task_result<result_of_call>::is_task) {
-                auto coroutine = std::apply(
-                    [](F& f, Args&... args) { return std::invoke(f, std::move(args)...); }, *call_);
+                auto coroutine =
+                    std::apply([](F& f, Args&... args) { return std::invoke(f, std::move(args)...); }, *call_);
                 frame_ = std::exchange(coroutine.frame_, nullptr);
                 if (!frame_) throw std::logic_error{"sluice: the callable returned an empty task"};
                 frame_.promise().become_root_of(*this);
@@ -96,7 +96,8 @@ public:
 private:
     using result_of_call = std::invoke_result_t<F&, Args...>;
     struct nothing {};
-    using frame = std::conditional_t<task_result<result_of_call>::is_task, std::coroutine_handle<task_promise<R>>, nothing>;
+    using frame =
+        std::conditional_t<task_result<result_of_call>::is_task, std::coroutine_handle<task_promise<R>>, nothing>;
 
     std::optional<std::tuple<F, Args...>> call_;
     [[no_unique_address]] frame frame_{};
@@ -107,7 +108,8 @@ template <class F, class... Args>
 using call_result = typename task_result<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>::type;
 
 template <class F, class... Args>
-inline constexpr bool returns_task = task_result<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>::is_task;
+inline constexpr bool returns_task =
+    task_result<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>::is_task;
 
 /// Makes the block of a task in `in` and gives it to its runtime. Returns it with one reference for the caller if
 /// `with_handle`. Adopts one reference of `in` if `counts_home`.

@@ -62,10 +62,10 @@ constexpr const char* to_string(wait_kind k) noexcept {
 /// Where one thread's loop stands. Coroutines are resumed from a loop, never from one another: the depth of awaits
 /// costs no stack on any compiler and at any optimization level.
 struct running {
-    std::coroutine_handle<> next;    // to be resumed by the loop when the current frame suspends
-    task_state* ended = nullptr;     // its root frame has reached the end
-    task_state* yielded = nullptr;   // wants to go to the back of the queue
-    unsigned budget = 0;             // operations that may still be ready before the task yields
+    std::coroutine_handle<> next;   // to be resumed by the loop when the current frame suspends
+    task_state* ended = nullptr;    // its root frame has reached the end
+    task_state* yielded = nullptr;  // wants to go to the back of the queue
+    unsigned budget = 0;            // operations that may still be ready before the task yields
 };
 
 /// Told when a task of a group has ended, before its joiners are.
@@ -100,8 +100,8 @@ public:
     /// Marks the result as seen by somebody. False: there was an exception and nobody has seen it.
     virtual bool is_observed() const noexcept = 0;
 
-    bool must_stop() const noexcept;            // context_tree.hpp
-    [[noreturn]] void throw_canceled() const;   // context_tree.hpp
+    bool must_stop() const noexcept;           // context_tree.hpp
+    [[noreturn]] void throw_canceled() const;  // context_tree.hpp
     bool is_cancellable() const noexcept { return shields_ == 0; }
 
     void suspend_at(std::coroutine_handle<> h) noexcept { target_ = h.address(); }
@@ -131,12 +131,12 @@ public:
         stop_requested_.store(true, std::memory_order_seq_cst);
     }
     /// Under join_mutex: the context made for this task alone, with a reference, or null.
-    context_node* pin_own_context() noexcept;   // context_tree.hpp
+    context_node* pin_own_context() noexcept;  // context_tree.hpp
 
     home& where() const noexcept { return *home_; }
     bool is_registered() const noexcept { return registered_; }
 
-    running* loop = nullptr;        // T2
+    running* loop = nullptr;  // T2
     wake_hook* hook = nullptr;
     group_link* group = nullptr;
 
@@ -148,7 +148,7 @@ public:
     lock join_mutex;
     std::uint8_t shard = 0;
     bool started = false;
-    bool is_callable = false;       // runs on an elastic thread
+    bool is_callable = false;  // runs on an elastic thread
     wait_list joiners;
 
 protected:
@@ -165,7 +165,7 @@ private:
     bool counts_home_;
     bool registered_ = false;
     std::uint8_t shields_ = 0;
-    bool owns_context_ = false;     // home_ is of a context made for this task alone
+    bool owns_context_ = false;  // home_ is of a context made for this task alone
     std::atomic<bool> ended_{false};
     std::atomic<bool> stop_requested_{false};
 

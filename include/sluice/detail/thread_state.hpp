@@ -25,11 +25,11 @@ struct thread_record {
 };
 
 struct thread_state {
-    task_state* task = nullptr;         // the task or callable that runs on this thread now
-    class worker* worker = nullptr;     // whose queues this thread serves; null after it gave the worker away
-    runtime_core* runtime = nullptr;    // the runtime this thread was started by
-    thread_record* record = nullptr;    // made at the first blocking wait
-    bool record_closed = false;         // this thread's thread-locals are being destroyed
+    task_state* task = nullptr;       // the task or callable that runs on this thread now
+    class worker* worker = nullptr;   // whose queues this thread serves; null after it gave the worker away
+    runtime_core* runtime = nullptr;  // the runtime this thread was started by
+    thread_record* record = nullptr;  // made at the first blocking wait
+    bool record_closed = false;       // this thread's thread-locals are being destroyed
 };
 
 inline constinit thread_local thread_state the_thread_state{};

@@ -31,9 +31,9 @@ struct timer_node {
     std::uint64_t arrival = 0;
     std::size_t slot = absent;
     std::atomic<timer_queue*> queue{nullptr};
-    waiter* who = nullptr;              // a wait to end with `turn` ...
+    waiter* who = nullptr;  // a wait to end with `turn` ...
     ticket turn = 0;
-    context_node* context = nullptr;    // ... or a context to end
+    context_node* context = nullptr;  // ... or a context to end
     timer_node* next_due = nullptr;
 };
 

@@ -12,7 +12,8 @@ namespace sluice::detail {
 
 class alignas(cache_line) worker {
 public:
-    worker(runtime_core& in, unsigned number) noexcept : runtime{in}, index{number}, random_{number * 2654435761u + 1} {}
+    worker(runtime_core& in, unsigned number) noexcept
+        : runtime{in}, index{number}, random_{number * 2654435761u + 1} {}
 
     static constexpr unsigned fairness = 61;
 
@@ -57,13 +58,13 @@ public:
     const unsigned index;
     std::atomic<task_state*> run_next{nullptr};
     std::uint32_t turn = 0;
-    std::atomic<std::uint32_t> progress{0};       // the turn, for the monitor
-    std::atomic<bool> next_is_stale{false};       // the monitor: run-next may be stolen
+    std::atomic<std::uint32_t> progress{0};  // the turn, for the monitor
+    std::atomic<bool> next_is_stale{false};  // the monitor: run-next may be stolen
     std::atomic<std::uint64_t> started_tasks{0};
     std::atomic<std::uint64_t> ended_tasks{0};
     std::atomic<std::uint64_t> steals{0};
-    bool is_idle = false;                          // under the runtime's lock
-    class parker parker;                           // of whichever thread serves the worker
+    bool is_idle = false;  // under the runtime's lock
+    class parker parker;   // of whichever thread serves the worker
 
     run_queue woken;
     run_queue spawned;

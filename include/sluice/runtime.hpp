@@ -82,12 +82,7 @@ private:
     }
 
     void drop() noexcept {
-        auto* const s = std::exchange(state_, nullptr);
-        if (!s) return;
-        // The task has ended with an exception and nobody has asked: nobody will, so the run ends with it.
-        if (auto* const rt = detail::this_thread_state().runtime; rt && s->has_ended() && !s->is_observed())
-            if (const auto error = s->error(); error && !detail::is_canceled(error)) rt->fail(error);
-        s->release();
+        if (auto* const s = std::exchange(state_, nullptr)) s->release();
     }
 
     detail::result_state<R>* state_ = nullptr;
@@ -127,7 +122,7 @@ public:
     /// Runs `f(args...)` here as the main task, blocks until it has ended, and gives its result. What it started and
     /// left behind lives on until the runtime ends.
     template <class F, class... Args>
-    auto run(F&& f, Args&&... args) {
+    decltype(auto) run(F&& f, Args&&... args) {
         auto h = go(std::forward<F>(f), std::forward<Args>(args)...);
         return h.get();
     }
@@ -194,13 +189,13 @@ auto go(F&& f, Args&&... args) {
 ///     the place where it waits, again and again, and never detached.
 template <class F, class... Args>
     requires detail::startable<F, Args...>
-auto run(run_options options, F&& f, Args&&... args) {
+decltype(auto) run(run_options options, F&& f, Args&&... args) {
     using result = detail::call_result<F, Args...>;
     return detail::run_main<result>(std::move(options), std::forward<F>(f), std::forward<Args>(args)...);
 }
 template <class F, class... Args>
     requires detail::startable<F, Args...>
-auto run(F&& f, Args&&... args) {
+decltype(auto) run(F&& f, Args&&... args) {
     return run(run_options{}, std::forward<F>(f), std::forward<Args>(args)...);
 }
 template <class T>

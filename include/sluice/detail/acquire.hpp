@@ -61,9 +61,8 @@ public:
     }
     void enlist(acquire_node& n) noexcept { n.wants <= permits_ ? queue_.push_back(n) : too_large_.push_back(n); }
     void leave(acquire_node& n, wake_chain& woken) noexcept {
-        if (!n.is_linked()) return;
-        wait_list::unlink(n);
-        grant(woken);  // the next one may fit now
+        if (n.is_linked()) wait_list::unlink(n);
+        grant(woken);  // the next one may fit now, whoever dropped the node
     }
 
     std::size_t available() const noexcept {

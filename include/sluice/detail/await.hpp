@@ -92,6 +92,8 @@ public:
                 op_.delist(woken);
                 guard->release();
                 woken.wake_all();
+            } else {
+                const hold armed{arming_};
             }
             self_.throw_canceled();
         }
@@ -100,18 +102,23 @@ public:
 
 private:
     bool suspend_for_ever() noexcept {
-        multi_wait nothing{{}, {}, {}};
-        static_cast<void>(nothing.try_now(&self_));
-        nothing.set_note(op_.kind(), op_.object(), op_.where);
-        if (nothing.arm(self_, &self_, false)) return true;
-        canceled_ = true;
-        return false;
+        arming_.acquire();
+        const bool surrounding = self_.is_cancellable();
+        const ticket turn = self_.prepare(surrounding);
+        self_.note_wait(op_.kind(), op_.object(), op_.where);
+        self_.publish(turn);
+        // Under arming_: a task that was woken meanwhile waits for it before it reads or frees anything here.
+        const bool mine = surrounding && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled));
+        if (mine) canceled_ = true;
+        arming_.release();
+        return !mine;
     }
 
     Op& op_;
     task_state& self_;
     bool done_ = false;
     bool canceled_ = false;
+    lock arming_;  // of a wait without a guard: multi_wait.hpp, M1
 };
 
 /// What the promise of a task awaits a prepared multi_wait with; `Wait` has `wait()` and `take_result()`.

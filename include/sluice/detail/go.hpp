@@ -41,7 +41,7 @@ auto go_here(home_choice where, place at, F&& f, Args&&... args) {
 
 template <class R, class F, class... Args>
 R run_main(runtime_options options, F&& f, Args&&... args) {
-    runtime_core core{std::move(options)};
+    runtime_core core{std::move(options), true};
     auto main = go_here({&core.root(), false}, {}, std::forward<F>(f), std::forward<Args>(args)...);
     struct closer {
         runtime_core& core;
@@ -104,7 +104,10 @@ public:
     blocking_operation(blocking_operation&& other) noexcept : made_{std::exchange(other.made_, nullptr)} {}
     ~blocking_operation() {
         if (!made_) return;
-        if (!running_) static_cast<void>(made_->finish());  // never awaited: the callable goes with it
+        if (!running_) {  // never awaited: the callable goes with it
+            static_cast<void>(made_->finish());
+            made_->leave_home();
+        }
         made_->release();
     }
 

@@ -136,7 +136,7 @@ public:
     wait_kind kind() const noexcept { return wait_kind::join; }
     const void* object() const noexcept { return target_; }
     void pass_on() noexcept { request_stop(*target_); }
-    void forget() noexcept { static_cast<void>(target_->error()); }
+    void forget() noexcept { target_->disclaim(); }
     R result() { return target_->take(); }
     auto for_task(task_state& self) noexcept {
         SLUICE_EXPECT_AT(target_ != &self, "a task cannot wait for its own end", where);

@@ -9,11 +9,11 @@
 //   arm:   all guards in address order; try again; enlist in random order; publish; arm the timer and the watches;
 //          look at the own context and at every watch; whoever sees an end claims himself
 //   wait:  the task suspends, the thread parks; the winner wakes it
-//   clean: unlink what is left, one lock at a time; remove the timer under its lock
+//   finish: unlink what is left, one lock at a time; remove the timer under its lock
 //
-// M1  From publish to the last unlock at least one lock is held that the waiter needs for its cleaning, so the frame
-//     outlives arm(). Without cases that anchor is the timers' lock or a watch's; for a wait for nothing at all it is
-//     the pair of locks under which a cancellation claims: the task's own and its registry shard's.
+// M1  arm() holds `arming_` from before the publish to its last access, and finish() takes it first: a task that is
+//     woken and resumed elsewhere meanwhile waits there, so its frame outlives arm(). Guards serve the same end for the
+//     short way of await.hpp.
 // M2  An active wait is never in a list while it tries, so a select cannot meet itself, and two selects facing each
 //     other cannot half-claim each other.
 // M3  A wait that has claimed itself is its own again: no one will wake it.
@@ -131,21 +131,13 @@ public:
             end_with(c.position);
             return false;
         }
+        arming_.acquire();
         who_ = &who;
         const ticket turn = who.prepare(surrounding_);
         for (auto& c : cases_)
             if (c.guard) c.ops->enlist(c.op, who, claim::for_case(turn, c.position));
         const bool wants_timer = !is_thread && deadline_ != no_deadline;
         timer_queue* const timers = wants_timer ? &timers_here() : nullptr;
-        lock* const anchor = guard_count_ || is_thread ? nullptr : anchor_of(timers);
-        if (anchor) anchor->acquire();
-        // A wait for nothing ends by a cancellation only, which claims under one of these two.
-        const bool for_nothing = !guard_count_ && !is_thread && !anchor;
-        if (for_nothing) {
-            self->join_mutex.acquire();
-            self->where().mutex_of(*self).acquire();
-        }
-
         if (self) self->note_wait(kind_, on_, at_);
         who.publish(turn);
 
@@ -154,16 +146,13 @@ public:
             timer_.who = &who;
             timer_.turn = deadline_turn(turn);
             timer_.at = deadline_;
-            const bool locked = anchor == &timers->mutex;
-            if (!locked) timers->mutex.acquire();
+            const hold guard{timers->mutex};
             announce = timers->add_locked(timer_);
-            if (!locked) timers->mutex.release();
         }
         ticket ended = 0;
         for (auto& w : watches_) {
             if (!w.context) continue;
-            const bool locked = anchor == &w.context->mutex;
-            if (!locked) w.context->mutex.acquire();
+            const hold guard{w.context->mutex};
             if (w.context->error() != context_error::none) {
                 ended = claim::for_case(turn, w.position);
             } else {
@@ -171,20 +160,12 @@ public:
                 w.node.turn = claim::for_case(turn, w.position);
                 w.context->watchers.push_back(w.node);
             }
-            if (!locked) w.context->mutex.release();
         }
         if (surrounding_ && self->must_stop()) ended = claim::with_state(turn, claim::canceled);
         const bool mine = ended && who.try_claim(ended);  // M3
-        if (for_nothing) {
-            lock& shard = self->where().mutex_of(*self);
-            lock& join = self->join_mutex;
-            shard.release();
-            join.release();
-        } else if (anchor) {
-            anchor->release();
-        } else {
-            unlock_all();
-        }
+        unlock_all();
+        lock& last = arming_;
+        last.release();  // M1: unless it is ours, nothing of the wait is touched from here on
         if (announce) timers->announce_earlier();
         if (!mine) return true;
         finish();
@@ -198,6 +179,7 @@ public:
 
     /// After the wake, or after a claim of one's own: cleans up and tells what ended the wait.
     void finish() noexcept {
+        { const hold guard{arming_}; }  // M1
         const ticket outcome = who_->outcome();
         if (outcome == claim::canceled) fired_ = canceled_position;
         else if (outcome == claim::timed_out) fired_ = timed_out_position;
@@ -310,24 +292,14 @@ private:
         for (std::size_t i = 0; i < guard_count_; ++i) guards_[i]->acquire();
     }
     void unlock_all() noexcept {
-        // The first guard last: with one guard held the frame is still ours to read (M1).
-        for (std::size_t i = guard_count_; i-- > 0;) {
-            lock* const g = guards_[i];
-            g->release();
-        }
-    }
-
-    lock* anchor_of(timer_queue* timers) noexcept {
-        if (timers) return &timers->mutex;
-        for (auto& w : watches_)
-            if (w.context) return &w.context->mutex;
-        return nullptr;
+        for (std::size_t i = guard_count_; i-- > 0;) guards_[i]->release();
     }
 
     std::span<wait_case> cases_;
     std::span<wait_watch> watches_;
     std::span<lock*> guards_;
     std::size_t guard_count_ = 0;
+    lock arming_;
     time_point deadline_ = no_deadline;
     std::size_t deadline_position_ = no_position;
     std::size_t otherwise_ = no_position;

@@ -39,8 +39,10 @@ namespace detail {
 
 class runtime_core {
 public:
-    explicit runtime_core(runtime_options options)
+    /// `is_run`: there is a main task, whose caller an exception that nobody awaits can be thrown to.
+    explicit runtime_core(runtime_options options, bool is_run = false)
         : options_{std::move(options)},
+          is_run_{is_run},
           timers_{timer_queue::make(&earlier_timer, this)},
           threads_{options_.max_threads} {
         if (options_.workers == 0) options_.workers = std::max(1u, std::thread::hardware_concurrency());
@@ -126,7 +128,10 @@ public:
     timer_queue& timers() noexcept { return timers_; }
     const runtime_options& options() const noexcept { return options_; }
 
-    /// An exception that nobody awaited: ends the run with it.
+    /// The last owner of a task has let go of its exception.
+    static void unclaimed(const std::exception_ptr& error) noexcept;  // task_end.hpp
+
+    /// Ends the run with an exception that nobody awaited.
     void fail(const std::exception_ptr& error) noexcept {
         {
             const hold guard{mutex_};
@@ -521,6 +526,7 @@ private:
     static constexpr std::uint32_t worth_moving = 2;  // S5
 
     runtime_options options_;
+    const bool is_run_;
     timer_queue& timers_;
     std::vector<std::unique_ptr<worker>> workers_;
     home* root_ = nullptr;

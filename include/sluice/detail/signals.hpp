@@ -2,7 +2,8 @@
 // signals.hpp: how does a signal of the process end a context?
 //
 // The handler may do next to nothing: it counts and posts a semaphore. One thread waits on the semaphore and ends the
-// contexts; it lives as long as somebody watches a signal, then the old handlers are back.
+// contexts; it is started by the first watch and joined at the process's exit. A signal's old handler is back when
+// nobody watches it any more.
 #pragma once
 
 #include <algorithm>
@@ -64,6 +65,10 @@ public:
 private:
     static constexpr int most_signals = 65;
 
+    struct stopper {
+        ~stopper() { hub().stop(); }
+    };
+
     class center {
     public:
         void add(signal_watch& w) {
@@ -78,30 +83,30 @@ private:
                 ::sigaction(s, &action, &previous_[static_cast<std::size_t>(s)]);
             }
             watches_.push_back(&w);
-            if (thread_.joinable()) return;
-            if (!semaphore_ready_) semaphore_ready_ = ::sem_init(&semaphore_, 0, 0) == 0;
-            stopping_ = false;
+            if (thread_.joinable() || stopping_) return;
             thread_ = std::thread{[this]() noexcept { serve(); }};
+            static const stopper at_exit;
         }
         void remove(signal_watch& w) noexcept {
-            std::thread ended;
+            const std::lock_guard guard{mutex_};
+            const auto it = std::find(watches_.begin(), watches_.end(), &w);
+            if (it == watches_.end()) return;
+            watches_.erase(it);
+            for (const int s : w.signals_) {
+                if (--users_[static_cast<std::size_t>(s)] != 0) continue;
+                ::sigaction(s, &previous_[static_cast<std::size_t>(s)], nullptr);
+            }
+        }
+        void stop() noexcept {
             {
                 const std::lock_guard guard{mutex_};
-                const auto it = std::find(watches_.begin(), watches_.end(), &w);
-                if (it == watches_.end()) return;
-                watches_.erase(it);
-                for (const int s : w.signals_) {
-                    if (--users_[static_cast<std::size_t>(s)] != 0) continue;
-                    ::sigaction(s, &previous_[static_cast<std::size_t>(s)], nullptr);
-                }
-                if (watches_.empty()) {
-                    stopping_ = true;
-                    ended.swap(thread_);
-                }
+                stopping_ = true;
             }
-            if (!ended.joinable()) return;
             ::sem_post(&semaphore_);
-            ended.join();
+            if (thread_.joinable()) thread_.join();
+        }
+        center() {
+            if (::sem_init(&semaphore_, 0, 0) != 0) throw std::runtime_error{"sluice: no semaphore for signals"};
         }
 
     private:
@@ -137,7 +142,6 @@ private:
 
         std::mutex mutex_;
         bool stopping_ = false;
-        bool semaphore_ready_ = false;
         ::sem_t semaphore_{};
         std::thread thread_;
         std::vector<signal_watch*> watches_;

@@ -21,19 +21,17 @@ class result_state : public task_state {
 public:
     using task_state::task_state;
 
-    bool is_observed() const noexcept override {
-        // relaxed: read by the last owner.
-        return observed_.load(std::memory_order_relaxed);
+    std::exception_ptr unclaimed_error() const noexcept override {
+        // relaxed: asked by the last owner.
+        return observed_.load(std::memory_order_relaxed) ? nullptr : result_.error();
     }
     /// Precondition: has_ended(). To be called once.
     R take() {
         observed_.store(true, std::memory_order_relaxed);
         return result_.take();
     }
-    std::exception_ptr error() {
-        observed_.store(true, std::memory_order_relaxed);
-        return result_.error();
-    }
+    /// Nobody will ask for the result, and that is all right.
+    void disclaim() noexcept { observed_.store(true, std::memory_order_relaxed); }
 
 protected:
     result_box<R> result_;
@@ -133,9 +131,9 @@ result_state<call_result<F, Args...>>* start_task(home& in, bool counts_home, gr
         try {
             rt.spawn_callable(*t);
         } catch (...) {
+            t->leave_home();
             if (with_handle) t->release();
             t->release();
-            if (counts_home) context_tree::release_home(in);
             throw;
         }
     }

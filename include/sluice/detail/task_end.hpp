@@ -5,7 +5,7 @@
 //   its frame, callable and arguments go (what they hold is given up: senders close, permits return);
 //   it leaves the registry and its home; a context of its own ends;
 //   its group is told, then its joiners: either may free what the task was started with;
-//   an exception that nobody can ask for any more fails the run;
+//   the run lets go of it: whoever is the last to do so reports an exception that nobody has asked for;
 //   it is counted as ended, last: from then on the runtime may end.
 #pragma once
 
@@ -23,6 +23,42 @@ inline bool is_canceled(const std::exception_ptr& error) noexcept {
     }
 }
 
+inline void task_state::leave_home() noexcept {
+    home& h = *home_;
+    if (registered_) h.remove(*this);
+    context_node* const own = owns_context_ ? h.context : nullptr;
+    bool counted = false;
+    {
+        const hold guard{join_mutex};
+        counted = std::exchange(counts_home_, false);
+        owns_context_ = false;
+    }
+    if (own) context_tree::cancel(*own, context_error::canceled, nullptr);
+    if (counted) context_tree::release_home(h);
+}
+
+inline void task_state::report_unclaimed() const noexcept {
+    const auto error = unclaimed_error();
+    if (error && !is_canceled(error)) runtime_core::unclaimed(error);
+}
+
+/// The run of the current thread ends with it; elsewhere it can only be told.
+inline void runtime_core::unclaimed(const std::exception_ptr& error) noexcept {
+    runtime_core* const rt = this_thread_state().runtime;
+    if (rt && rt->is_run_) return rt->fail(error);
+    std::string text = "sluice: a task ended with an exception that nobody awaited: ";
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        text += e.what();
+    } catch (...) {
+        text += "not a std::exception";
+    }
+    text += "\n";
+    if (rt) rt->say(text);
+    else std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
 inline void runtime_core::end_task(task_state& t) noexcept {
     auto& me = this_thread_state();
     std::exception_ptr error;
@@ -31,18 +67,7 @@ inline void runtime_core::end_task(task_state& t) noexcept {
         const shield quiet{&t};
         error = t.finish();
     }
-    home& h = *t.home_;
-    if (t.registered_) h.remove(t);
-    context_node* const own = t.owns_context_ ? h.context : nullptr;
-    bool counts = false;
-    {
-        const hold guard{t.join_mutex};
-        counts = std::exchange(t.counts_home_, false);
-        t.owns_context_ = false;
-    }
-    if (own) context_tree::cancel(*own, context_error::canceled, nullptr);
-    if (counts) context_tree::release_home(h);
-    const bool in_group = t.group != nullptr;
+    t.leave_home();
     if (t.group) t.group->task_ended(t, error);
     wake_chain woken;
     {
@@ -51,8 +76,6 @@ inline void runtime_core::end_task(task_state& t) noexcept {
         while (wait_node* n = t.joiners.claim_front()) woken.push(*n->who);
     }
     woken.wake_all();
-    // Nobody will ever ask: the run ends with it.
-    if (error && !in_group && t.is_last_reference() && !t.is_observed() && !is_canceled(error)) fail(error);
     t.release();
     // Last: from here on the runtime may end.
     if (me.worker && &me.worker->runtime == this) me.worker->count(me.worker->ended_tasks);

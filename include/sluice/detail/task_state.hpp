@@ -97,8 +97,8 @@ public:
     virtual bool start() = 0;
     /// The root frame has ended: keeps the result, destroys frame, callable and arguments. Returns its exception.
     virtual std::exception_ptr finish() noexcept = 0;
-    /// Marks the result as seen by somebody. False: there was an exception and nobody has seen it.
-    virtual bool is_observed() const noexcept = 0;
+    /// The exception that the task ended with, if nobody has asked for the result.
+    virtual std::exception_ptr unclaimed_error() const noexcept = 0;
 
     bool must_stop() const noexcept;           // context_tree.hpp
     [[noreturn]] void throw_canceled() const;  // context_tree.hpp
@@ -120,9 +120,10 @@ public:
     }
     void release() noexcept {
         // acq_rel: the last one sees what the others did before they let go.
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+        if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+        if (!group && has_ended()) report_unclaimed();
+        delete this;
     }
-    bool is_last_reference() const noexcept { return references_.load(std::memory_order_acquire) == 1; }
 
     bool has_ended() const noexcept { return ended_.load(std::memory_order_acquire); }
     bool stop_requested() const noexcept { return stop_requested_.load(std::memory_order_seq_cst); }
@@ -130,6 +131,8 @@ public:
         // seq_cst: W6: flag first, then the look at the word.
         stop_requested_.store(true, std::memory_order_seq_cst);
     }
+    /// Of a task that has ended or never started: lets its home go.
+    void leave_home() noexcept;  // task_end.hpp
     /// Under join_mutex: the context made for this task alone, with a reference, or null.
     context_node* pin_own_context() noexcept;  // context_tree.hpp
 
@@ -155,6 +158,9 @@ protected:
     virtual ~task_state() = default;
 
 private:
+    // The last one to let go of an ended task: nobody can ask for its exception any more.
+    void report_unclaimed() const noexcept;  // task_end.hpp
+
     friend class home;
     friend class runtime_core;
     friend struct context_tree;

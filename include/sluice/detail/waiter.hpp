@@ -18,9 +18,10 @@
 // W4  A node is linked and unlinked under the lock of its list. The winner of case i unlinks that node before it
 //     lets the lock go; the other nodes are unlinked by the waiter after its wake; a loser drops the dead node it met.
 // W5  Parking happens under a lock that the waiter needs in order to go on: link, publish, arm, look; after the
-//     release nothing of the frame or the channel is touched. (wait.hpp)
+//     release nothing of the frame or the channel is touched. (await.hpp, multi_wait.hpp)
 // W6  Publish-then-look against flag-then-claim is store buffering: these four accesses are seq_cst.
-// W7  Lock order: guards of cases by address, then timers, then a context's lock, then a registry shard.
+// W7  Lock order: guards of cases by address, then a wait's own arming lock, then either the timers' lock or one
+//     context's lock, then a registry shard.
 #pragma once
 
 #include <atomic>

@@ -195,10 +195,7 @@ public:
     ended_early& operator=(const ended_early&) = delete;
     ~ended_early() { context_tree::release(watch_.context); }
 
-    multi_wait& wait() noexcept {
-        case_ = wait_case{&op_, &case_ops_of<Op>, 0, nullptr};
-        return wait_;
-    }
+    multi_wait& wait() noexcept { return wait_; }
     result_type take_result() {
         switch (wait_.fired()) {
             case 0: return op_.result();
@@ -210,19 +207,18 @@ public:
     /// Blocks the thread.
     result_type block() {
         wait_.set_note(op_.kind(), op_.object(), op_.where);
-        block_on(wait());
+        block_on(wait_);
         return take_result();
     }
 
     auto for_task(task_state& self) noexcept {
         wait_.set_note(op_.kind(), op_.object(), op_.where);
-        wait();
         return multi_awaiter<ended_early>{*this, self};
     }
 
 private:
     Op op_;
-    wait_case case_;
+    wait_case case_{&op_, &case_ops_of<Op>, 0, nullptr};
     wait_watch watch_;
     lock* guard_ = nullptr;
     multi_wait wait_{{&case_, 1}, {&watch_, 1}, {&guard_, 1}};

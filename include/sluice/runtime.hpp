@@ -4,6 +4,7 @@
 
 #include <ostream>
 
+#include "context.hpp"
 #include "detail/go.hpp"
 #include "task.hpp"
 
@@ -147,6 +148,7 @@ private:
     template <class R, class F, class... Args>
     friend R detail::run_main(runtime_options, F&&, Args&&...);
     friend detail::home_choice detail::home_here();
+    friend detail::home_choice detail::home_under(detail::context_node*);
 
     std::unique_ptr<detail::runtime_core> core_;
 };
@@ -178,6 +180,14 @@ template <class F, class... Args>
     requires(sizeof...(Args) > 2) && detail::startable<F, Args...>
 auto go(F&& f, Args&&... args) {
     return detail::go_here(detail::home_here(), {}, std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+/// As above, under `ctx` instead of the starter's context: the task ends with `ctx`, and with its run.
+template <class F, class... Args>
+    requires detail::startable<F, Args...>
+auto go(const context& ctx, F&& f, Args&&... args) {
+    return detail::go_here(detail::home_under(detail::context_access::node(ctx)), {}, std::forward<F>(f),
+                           std::forward<Args>(args)...);
 }
 
 /// Starts a runtime, runs `f(args...)` (or the given task) as its main task and returns the result.
@@ -243,6 +253,12 @@ inline detail::home_choice detail::home_here() {
     auto& me = this_thread_state();
     if (me.task) return share(me.task->where());
     return {&runtime::process().core_->root(), false};
+}
+
+inline detail::home_choice detail::home_under(context_node* node) {
+    auto& me = this_thread_state();
+    runtime_core& rt = me.task ? *me.task->where().runtime : *runtime::process().core_;
+    return {node ? &context_tree::home_in(*node, rt) : &rt.make_home(nullptr), true};
 }
 
 }  // namespace sluice

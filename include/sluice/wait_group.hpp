@@ -26,14 +26,14 @@ class wait_group {
 public:
     wait_group() noexcept = default;
 
-    class ticket;
+    class ticket_type;
 
     /// Counts `n` more.
     void add(std::size_t n = 1) noexcept { core_.add(n); }
     /// Counts one less. Precondition: an `add` before.
     void done(detail::place at = detail::place::current()) { core_.done(at); }
     /// Counts one more until the ticket goes.
-    [[nodiscard]] ticket make_ticket();
+    [[nodiscard]] ticket_type ticket();
 
     /// Starts `f(args...)` as `sluice::go` does, under the group's context, and counts it until it has ended.
     template <class F, class... Args>
@@ -73,18 +73,18 @@ private:
 };
 
 /// One count of a wait group, given back when it goes. Move-only.
-class [[nodiscard]] wait_group::ticket {
+class [[nodiscard]] wait_group::ticket_type {
 public:
-    explicit ticket(wait_group& of) noexcept : of_{&of} { of.add(); }
-    ticket(ticket&& other) noexcept : of_{std::exchange(other.of_, nullptr)} {}
-    ticket& operator=(ticket&& other) noexcept {
+    explicit ticket_type(wait_group& of) noexcept : of_{&of} { of.add(); }
+    ticket_type(ticket_type&& other) noexcept : of_{std::exchange(other.of_, nullptr)} {}
+    ticket_type& operator=(ticket_type&& other) noexcept {
         if (this != &other) {
             if (of_) of_->done();
             of_ = std::exchange(other.of_, nullptr);
         }
         return *this;
     }
-    ~ticket() {
+    ~ticket_type() {
         if (of_) of_->done();
     }
 
@@ -92,6 +92,6 @@ private:
     wait_group* of_;
 };
 
-inline wait_group::ticket wait_group::make_ticket() { return ticket{*this}; }
+inline wait_group::ticket_type wait_group::ticket() { return ticket_type{*this}; }
 
 }  // namespace sluice

@@ -22,6 +22,9 @@ struct home_choice {
 /// Where the running task or callable lives; outside of any, the process's runtime.
 home_choice home_here();
 
+/// A home below `node` (null: the background) in the runtime of the running task, or in the process's.
+home_choice home_under(context_node* node);
+
 inline home_choice share(home& h) noexcept {
     if (h.is_root) return {&h, false};
     // relaxed: made from a reference that the caller's task holds.

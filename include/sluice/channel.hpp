@@ -15,6 +15,8 @@ template <class T>
 class sender;
 template <class T>
 class receiver;
+template <class T>
+std::pair<sender<T>, receiver<T>> make_channel(std::size_t capacity, detail::place at = detail::place::current());
 
 /// A channel of values of type `T`, as in Go: a copyable handle to shared state.
 ///
@@ -50,8 +52,10 @@ public:
     channel() noexcept = default;
     /// A channel for `capacity` values; 0 is a rendezvous. With `overflow::drop_oldest` or `drop_newest` a send into
     /// a full channel never waits: it drops the oldest value and counts it, or ends with `status::full`.
-    explicit channel(std::size_t capacity, overflow policy = overflow::wait)
-        : detail::channel_handle<T>{new detail::core_of<T>{capacity, policy}} {}
+    /// Precondition: `capacity` is no negative number.
+    explicit channel(std::size_t capacity, overflow policy = overflow::wait,
+                     detail::place at = detail::place::current())
+        : detail::channel_handle<T>{new detail::core_of<T>{detail::checked_capacity(capacity, at), policy}} {}
     /// A channel whose buffer grows: a send never waits. Memory is the only bound, so prefer a capacity.
     explicit channel(unbounded_t)
         : detail::channel_handle<T>{new detail::core_of<T>{detail::core_of<T>::unlimited, overflow::wait}} {}
@@ -109,7 +113,7 @@ public:
 
 private:
     template <class U>
-    friend std::pair<sender<U>, receiver<U>> make_channel(std::size_t);
+    friend std::pair<sender<U>, receiver<U>> make_channel(std::size_t, detail::place);
     bool counted_ = false;
 };
 
@@ -147,15 +151,15 @@ public:
 
 private:
     template <class U>
-    friend std::pair<sender<U>, receiver<U>> make_channel(std::size_t);
+    friend std::pair<sender<U>, receiver<U>> make_channel(std::size_t, detail::place);
     bool counted_ = false;
 };
 
 /// A channel as its two halves, which close it from either side when the last of a kind goes: a forgotten `close()`
 /// or an abandoned sender cannot happen.
 template <class T>
-std::pair<sender<T>, receiver<T>> make_channel(std::size_t capacity) {
-    const channel<T> ch{capacity};
+std::pair<sender<T>, receiver<T>> make_channel(std::size_t capacity, detail::place at) {
+    const channel<T> ch{capacity, overflow::wait, at};
     std::pair<sender<T>, receiver<T>> ends{ch, ch};
     ends.first.core_->counted_senders.store(1, std::memory_order_relaxed);
     ends.second.core_->counted_receivers.store(1, std::memory_order_relaxed);

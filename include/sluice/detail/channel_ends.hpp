@@ -19,6 +19,12 @@ using element_of = std::conditional_t<std::is_void_v<T>, no_value, T>;
 template <class T>
 using core_of = channel_core<element_of<T>>;
 
+inline std::size_t checked_capacity(std::size_t capacity, place at) {
+    SLUICE_EXPECT_AT(capacity <= static_cast<std::size_t>(-1) / 2,
+                     "a capacity is not negative; the tag `unbounded` makes a channel without one", at);
+    return capacity;
+}
+
 /// A counted pointer to a channel's state; null is nil.
 template <class T>
 class channel_handle {

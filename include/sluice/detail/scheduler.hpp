@@ -370,7 +370,10 @@ private:
         while (loop.next) std::exchange(loop.next, nullptr).resume();
         if (loop.ended) end_task(*std::exchange(loop.ended, nullptr));
         me.task = nullptr;
-        if (loop.yielded) make_ready_last(*std::exchange(loop.yielded, nullptr));
+        if (loop.yielded) {
+            make_ready_last(*std::exchange(loop.yielded, nullptr));
+            if (me.worker) me.worker->somebody_yielded = true;
+        }
     }
 
     bool fire_timers() noexcept { return fire_timers(std::chrono::steady_clock::now); }

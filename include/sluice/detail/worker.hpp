@@ -17,8 +17,10 @@ public:
 
     static constexpr unsigned fairness = 61;
 
-    /// Takes the next task of this worker's own. `after_fair_turn` tells whether the shared places come first now.
+    /// Takes the next task of this worker's own.
     task_state* take_own() noexcept {
+        if (std::exchange(somebody_yielded, false))
+            if (auto* t = spawned.pop_newest()) return t;
         if (chain_ < fairness) {
             if (auto* t = take_next()) {
                 ++chain_;
@@ -58,6 +60,7 @@ public:
     const unsigned index;
     std::atomic<task_state*> run_next{nullptr};
     std::uint32_t turn = 0;
+    bool somebody_yielded = false;  // to the woken, whom it stands behind, and to one spawned task
     std::atomic<std::uint32_t> progress{0};  // the turn, for the monitor
     std::atomic<bool> next_is_stale{false};  // the monitor: run-next may be stolen
     std::atomic<std::uint64_t> started_tasks{0};

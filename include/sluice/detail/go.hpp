@@ -127,6 +127,7 @@ public:
     };
 
     awaiter for_task(task_state& self) {
+        if (self.must_stop()) made_->mark_stop_requested();  // a stop before the call: it will not begin
         made_->retain();
         try {
             made_->where().runtime->spawn_callable(*made_);

@@ -57,4 +57,9 @@ template <class Rep, class Period, class Op>
                                                         detail::deadline_after(d)};
 }
 
+template <class Rep, class Period, class Op>
+[[nodiscard]] auto timeout(std::chrono::duration<Rep, Period> d, detail::ended_early<Op>&& operation) {
+    return std::move(operation).limited_to(detail::deadline_after(d));
+}
+
 }  // namespace sluice

@@ -204,6 +204,11 @@ public:
         }
     }
 
+    /// The same operation, ended by `deadline` as well. This one is not used any more.
+    ended_early limited_to(time_point deadline) && {
+        return {std::move(op_), watch_.context, std::min(deadline, wait_.deadline())};
+    }
+
     /// Blocks the thread.
     result_type block() {
         wait_.set_note(op_.kind(), op_.object(), op_.where);

@@ -54,10 +54,15 @@ public:
     template <class U>
     explicit parcel(U&& v) : box_{std::make_unique<T>(std::forward<U>(v))} {}
     T&& open() noexcept { return std::move(*box_); }
+    bool is_full() const noexcept { return box_ != nullptr; }
 
 private:
     std::unique_ptr<T> box_;
 };
+
+/// What a receive gives; names it without looking into `T`, which may hold a channel of its own kind.
+template <class T>
+using received_element = received<std::conditional_t<std::is_same_v<T, no_value>, void, T>>;
 
 template <class T>
 class receive_operation;
@@ -305,6 +310,7 @@ public:
         if constexpr (!direct && !trivial) prepared_.emplace(T(std::forward<Value>(v)));
     }
     send_operation(send_operation&&) = default;
+    ~send_operation() { give_back(); }
 
     lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
     bool try_commit(wake_chain& woken) noexcept {
@@ -360,11 +366,18 @@ public:
     place where;
 
 private:
-    // A boxed value returns to its owner; a copy just goes.
-    void give_back() {
-        if constexpr (boxed && std::is_rvalue_reference_v<Value&&> && std::is_same_v<std::remove_cvref_t<Value>, T> &&
-                      std::is_move_assignable_v<T>)
-            *value_ = prepared_->open();
+    // A boxed value that was not sent returns to its owner; a copy just goes. Should the move back throw, the value is
+    // lost with it.
+    void give_back() noexcept {
+        if constexpr (boxed && std::is_rvalue_reference_v<Value&&> &&
+                      !std::is_const_v<std::remove_reference_t<Value>> &&
+                      std::is_same_v<std::remove_cvref_t<Value>, T> && std::is_move_assignable_v<T>) {
+            if (!prepared_ || !prepared_->is_full()) return;
+            try {
+                *value_ = prepared_->open();
+            } catch (...) {}
+            prepared_.reset();
+        }
     }
 
     struct unused {};
@@ -380,7 +393,7 @@ class receive_operation final : public wait_node, public awaitable_tag {
     using core = channel_core<T>;
 
 public:
-    using result_type = received<std::conditional_t<std::is_same_v<T, no_value>, void, T>>;
+    using result_type = received_element<T>;
 
     receive_operation(core* c, place at) noexcept : where{at}, core_{c} {}
     // Moved only before it waits.

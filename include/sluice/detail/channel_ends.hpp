@@ -168,7 +168,7 @@ private:
 template <class Self, class T>
 class receiving {
     using operation = receive_operation<element_of<T>>;
-    using result = typename operation::result_type;
+    using result = received_element<element_of<T>>;
 
 public:
     /// Receives the next value. Blocks the thread until there is one or the channel is closed and drained.

@@ -65,6 +65,8 @@ public:
         auto& mine = cache_of_this_thread();
         const std::size_t c = class_of(size);
         auto& chain = mine.classes[c];
+        if (mine.state == frame_cache::life::fresh) [[unlikely]]
+            open(mine);
         if (chain.first_count == batch_size(c)) make_room(mine, c);
         auto* b = static_cast<free_block*>(p);
         b->next = chain.first;
@@ -96,12 +98,15 @@ private:
 
     SLUICE_NOINLINE static frame_cache& cache_of_this_thread() noexcept { return the_frame_cache; }
 
+    // From now on the chains go to the depot when the thread ends.
+    SLUICE_NOINLINE static void open(frame_cache& mine) noexcept {
+        mine.state = frame_cache::life::open;
+        static thread_local cache_closer closer;
+        static_cast<void>(closer);
+    }
+
     SLUICE_NOINLINE static void* refill(frame_cache& mine, std::size_t c) {
-        if (mine.state == frame_cache::life::fresh) {
-            mine.state = frame_cache::life::open;
-            static thread_local cache_closer closer;
-            static_cast<void>(closer);
-        }
+        if (mine.state == frame_cache::life::fresh) open(mine);
         auto& chain = mine.classes[c];
         free_block* batch = chain.second;
         chain.second = nullptr;

@@ -104,6 +104,7 @@ public:
         context_node* node = nullptr;
         {
             const hold guard{mutex};
+            canceled_early_ = !context_;
             node = context_;
             context_tree::retain(node);
         }
@@ -150,11 +151,16 @@ private:
         context_tree::attach(*made);
         context_tree::release(parent);
         context_node* const node = made.release();
+        bool mine = false;
+        bool canceled = false;
         {
             const hold guard{mutex};
-            if (!context_) return *(context_ = node);
+            mine = !context_;
+            canceled = canceled_early_;
+            if (mine) context_ = node;
         }
-        context_tree::release(node);  // another thread was first
+        if (!mine) context_tree::release(node);  // another thread was first
+        else if (canceled) context_tree::cancel(*node, context_error::canceled, nullptr);
         return *context_;
     }
 
@@ -162,6 +168,7 @@ private:
 
     std::size_t count_ = 0;
     std::size_t own_ = 0;
+    bool canceled_early_ = false;  // before there was a context
     std::exception_ptr first_error_;
     context_node* context_ = nullptr;
 };

@@ -291,6 +291,8 @@ private:
         }
         me.worker = nullptr;
         me.runtime = nullptr;
+        const hold guard{mutex_};
+        all_idle();  // a task that had given its worker away may have been the last: the closer counts again
     }
 
     task_state* find(worker& w) noexcept {

@@ -130,7 +130,9 @@ public:
 /// The cases, and the entries of the one wait that they are.
 template <class... Cases>
 class select_operation : public awaitable_tag {
-    static constexpr std::size_t count_of(case_kind k) noexcept { return ((Cases::kind == k ? 1u : 0u) + ... + 0u); }
+    static constexpr std::size_t count_of([[maybe_unused]] case_kind k) noexcept {
+        return ((Cases::kind == k ? 1u : 0u) + ... + 0u);
+    }
     static constexpr std::size_t operations = count_of(case_kind::operation);
     static constexpr std::size_t contexts = count_of(case_kind::done);
     static_assert(count_of(case_kind::otherwise) <= 1, "a select has at most one `otherwise`");

@@ -60,7 +60,7 @@ public:
     const unsigned index;
     std::atomic<task_state*> run_next{nullptr};
     std::uint32_t turn = 0;
-    bool somebody_yielded = false;  // to the woken, whom it stands behind, and to one spawned task
+    bool somebody_yielded = false;           // to the woken, whom it stands behind, and to one spawned task
     std::atomic<std::uint32_t> progress{0};  // the turn, for the monitor
     std::atomic<bool> next_is_stale{false};  // the monitor: run-next may be stolen
     std::atomic<std::uint64_t> started_tasks{0};

@@ -6,8 +6,8 @@
 //     waiter may destroy the group at once; every wait takes the lock, even when the count is zero.
 // G2  A wait whose surrounding context has ended cancels the group's context and goes on until `own` is zero
 //     (join.hpp); what only `add` has counted is not waited for then.
-// G3  The group's context is made at the first go(), below the context of the task that does it. Each task counts its
-//     home by itself, so a group may outlive the runtimes its tasks ran in.
+// G3  The group's context is made at the first go(), below the context of the task that made the group. Each task
+//     counts its home by itself, so a group may outlive the runtimes its tasks ran in.
 #pragma once
 
 #include "block.hpp"
@@ -21,7 +21,7 @@ home_choice home_here();
 
 class group_core final : public group_link {
 public:
-    group_core() noexcept = default;
+    group_core() : parent_{own_context::of_current_task()} {}
     group_core(const group_core&) = delete;
     group_core& operator=(const group_core&) = delete;
 
@@ -42,6 +42,7 @@ public:
             context_tree::cancel(*context_, context_error::canceled, nullptr);
             context_tree::release(context_);
         }
+        context_tree::release(parent_);
         SLUICE_EXPECT(!forgotten, "a group was destroyed while something added to it was not done");
     }
 
@@ -122,6 +123,9 @@ public:
         if (const auto error = take_error()) std::rethrow_exception(error);
     }
 
+    /// Waits for the group's own tasks, whatever happens.
+    void wait_for_own();
+
     mutable lock mutex;
     wait_list waiters;
     wait_list waiters_for_own;
@@ -140,16 +144,8 @@ private:
             const hold guard{mutex};
             if (context_) return *context_;
         }
-        context_node* const parent = own_context::of_current_task();
-        std::unique_ptr<context_node> made;
-        try {
-            made = std::make_unique<context_node>(parent);
-        } catch (...) {
-            context_tree::release(parent);
-            throw;
-        }
+        auto made = std::make_unique<context_node>(parent_);
         context_tree::attach(*made);
-        context_tree::release(parent);
         context_node* const node = made.release();
         bool mine = false;
         bool canceled = false;
@@ -164,12 +160,11 @@ private:
         return *context_;
     }
 
-    void wait_for_own();
-
     std::size_t count_ = 0;
     std::size_t own_ = 0;
     bool canceled_early_ = false;  // before there was a context
     std::exception_ptr first_error_;
+    context_node* const parent_;  // the maker's, or null
     context_node* context_ = nullptr;
 };
 

@@ -24,7 +24,7 @@ namespace sluice {
 ///     co_await scanners.async_wait();
 class wait_group {
 public:
-    wait_group() noexcept = default;
+    wait_group() = default;
 
     class ticket_type;
 
@@ -60,7 +60,7 @@ public:
     /// False when the count was not zero for so long.
     template <class Rep, class Period>
     [[nodiscard]] bool wait_for(std::chrono::duration<Rep, Period> d, detail::place at = detail::place::current()) {
-        return detail::ended_early<detail::group_operation>{{core_, at}, nullptr, detail::deadline_after(d)}.block();
+        return wait_until(nullptr, detail::deadline_after(d), at);
     }
     /// `co_await group.async_wait()`.
     [[nodiscard]] auto async_wait(detail::place at = detail::place::current()) {
@@ -69,6 +69,17 @@ public:
 
 private:
     friend class sized_wait_group;
+
+    bool wait_until(detail::context_node* until, detail::time_point deadline, detail::place at) {
+        try {
+            return detail::ended_early<detail::group_operation>{{core_, at}, until, deadline}.block();
+        } catch (const canceled&) {
+            core_.cancel(nullptr);
+            core_.wait_for_own();
+            throw;
+        }
+    }
+
     detail::group_core core_;
 };
 

@@ -53,9 +53,7 @@ public:
     }
     /// As above; false when `until` ended first. Nothing is cancelled then.
     [[nodiscard]] bool wait(const context& until, detail::place at = detail::place::current()) {
-        return detail::ended_early<detail::group_operation>{
-            {core_, at}, detail::context_access::node(until), detail::no_deadline}
-            .block();
+        return wait_until(detail::context_access::node(until), detail::no_deadline, at);
     }
     /// False when the count was not zero for so long.
     template <class Rep, class Period>

@@ -112,6 +112,7 @@ public:
     acquire_operation(permit_core& of, std::size_t n, place at) noexcept : where{at}, of_{&of} { wants = n; }
 
     lock* guard() noexcept { return &of_->mutex; }
+    bool looks_ready() const noexcept { return true; }
     bool try_commit(wake_chain&) noexcept { return of_->try_take(wants); }
     void enlist(waiter& w, ticket t) noexcept {
         who = &w;

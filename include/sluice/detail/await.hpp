@@ -3,6 +3,7 @@
 //
 // An *operation* is a value with
 //     lock* guard()                     the lock of what it works on; null: never ready
+//     bool looks_ready()                without the guard: worth a try before suspending? Only a hint
 //     bool try_commit(wake_chain&)      under the guard: does it, or says that it must wait
 //     void enlist(waiter&, ticket)      under the guard: stands in the list
 //     void delist(wake_chain&)          under the guard: leaves the list if it is still there; may let others in
@@ -39,6 +40,8 @@ public:
             canceled_ = true;
             return true;
         }
+        // What will probably wait is tried in await_suspend only: one lock instead of two.
+        if (!op_.looks_ready()) return false;
         lock* const guard = op_.guard();
         if (!guard) return false;
         wake_chain woken;
@@ -46,8 +49,7 @@ public:
         done_ = op_.try_commit(woken);
         guard->release();
         woken.wake_all();
-        // The budget: a task that never has to wait still lets the others run.
-        return done_ && --self_.loop->budget != 0;
+        return done_ && has_budget();
     }
 
     bool await_suspend(std::coroutine_handle<> frame) {
@@ -65,7 +67,9 @@ public:
             guard->release();
             woken.wake_all();
             done_ = true;
-            return false;
+            if (has_budget()) return false;
+            self_.loop->yielded = &self_;
+            return true;
         }
         const bool surrounding = self_.is_cancellable();
         const ticket turn = self_.prepare(surrounding);
@@ -101,6 +105,9 @@ public:
     }
 
 private:
+    // A task that never has to wait still lets the others run.
+    bool has_budget() noexcept { return --self_.loop->budget != 0; }
+
     bool suspend_for_ever() noexcept {
         arming_.acquire();
         const bool surrounding = self_.is_cancellable();

@@ -313,6 +313,9 @@ public:
     ~send_operation() { give_back(); }
 
     lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
+    bool looks_ready() const noexcept {
+        return core_ && core_->count.load(std::memory_order_relaxed) < core_->capacity();
+    }
     bool try_commit(wake_chain& woken) noexcept {
         switch (core_->try_send(*this, woken, dropped_)) {
             case core::send_state::sent: this->why_ = status::ok; return true;
@@ -400,6 +403,7 @@ public:
     receive_operation(receive_operation&& other) noexcept : where{other.where}, core_{other.core_} {}
 
     lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
+    bool looks_ready() const noexcept { return core_ && core_->count.load(std::memory_order_relaxed) != 0; }
     bool try_commit(wake_chain& woken) noexcept { return core_->try_receive(*this, woken); }
     void enlist(waiter& w, ticket t) noexcept {
         who = &w;
@@ -446,6 +450,7 @@ public:
     }
 
     lock* guard() noexcept { return first_.guard(); }
+    bool looks_ready() const noexcept { return first_.looks_ready(); }
     bool try_commit(wake_chain& woken) noexcept { return first_.try_commit(woken); }
     void enlist(waiter& w, ticket t) noexcept { first_.enlist(w, t); }
     void delist(wake_chain& woken) noexcept { first_.delist(woken); }

@@ -98,7 +98,9 @@ public:
         auto& me = this_thread_state();
         if (!me.worker || &me.worker->runtime != this) return inject(t);
         worker& w = *me.worker;
-        // acq_rel: a thief may take the old one; the new one's frame must be visible to a thief.
+        // Only this thread fills the slot, so an empty one stays empty. release: the frame must be visible to a thief.
+        if (!w.run_next.load(std::memory_order_relaxed)) return w.run_next.store(&t, std::memory_order_release);
+        // acq_rel: a thief may take the old one.
         if (task_state* const displaced = w.run_next.exchange(&t, std::memory_order_acq_rel))
             push(w, w.woken, *displaced);
     }

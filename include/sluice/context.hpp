@@ -250,7 +250,8 @@ inline context_source notify_context(const context& parent, std::initializer_lis
 }
 
 /// The context of the running task, or of the blocking callable that a group or `go` runs; the background elsewhere.
-/// A task gets a context of its own at the first call, so that what it derives ends when its handle is cancelled.
+/// A task gets a context of its own at the first call, so that what it derives ends when its handle is cancelled. It
+/// does not end with the task, and `go` does not hand it on.
 inline context current_context() { return detail::context_access::adopt(detail::own_context::of_current_task()); }
 
 }  // namespace sluice

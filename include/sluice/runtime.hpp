@@ -158,8 +158,9 @@ private:
 /// `f` and `args` are copied or moved into the task before it runs (use `std::ref` for references), so a lambda's
 /// captures live as long as the coroutine made from it. If `f` returns a `task`, it runs on the scheduler; otherwise
 /// it may block, and runs on a thread of an elastic cache.
-/// The task belongs to the run of its starter and ends with its context; from a thread outside of any runtime, to
-/// `runtime::process()`.
+/// The task belongs to the run of its starter and ends with the context that the starter was started under; from a
+/// thread outside of any runtime, it belongs to `runtime::process()`. Cancelling the starter's handle does not reach it
+/// unless the starter joins it: use a group, or pass a context, for work that shall end together.
 /// Throws: what copying `f` and `args` throws, `std::bad_alloc`, `std::system_error` if no thread can be made.
 template <class F>
 auto go(F&& f, detail::place at = detail::place::current()) {
@@ -251,7 +252,7 @@ decltype(auto) shielded(F&& f) {
 
 inline detail::home_choice detail::home_here() {
     auto& me = this_thread_state();
-    if (me.task) return share(me.task->where());
+    if (me.task) return share_home_of(*me.task);
     return {&runtime::process().core_->root(), false};
 }
 

@@ -25,7 +25,14 @@ home_choice home_here();
 /// A home below `node` (null: the background) in the runtime of the running task, or in the process's.
 home_choice home_under(context_node* node);
 
-inline home_choice share(home& h) noexcept {
+/// Where a task started by `t` lives: in the home that `t` itself was started in. A context that `t` has made for
+/// itself is not handed on by `go`; whoever wants that passes it.
+inline home_choice share_home_of(task_state& t) {
+    home& h = t.where();
+    if (t.owns_context()) {
+        context_node* const shared = h.context->parent;
+        return {shared ? &context_tree::home_in(*shared, *h.runtime) : &h.runtime->make_home(nullptr), true};
+    }
     if (h.is_root) return {&h, false};
     // relaxed: made from a reference that the caller's task holds.
     h.references.fetch_add(1, std::memory_order_relaxed);

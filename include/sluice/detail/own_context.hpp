@@ -3,6 +3,7 @@
 //
 // Tasks share the home they were started in. At the first question for its context a task gets a node and a home of
 // its own, below the shared one: what is derived from there ends when this task is cancelled, and no other task does.
+// The node does not end with the task: it may have been given to others.
 // O1  The move of the registration is done by the task itself, between two waits (waiter.hpp, W5).
 // O2  Published under join_mutex, then a look at the stop request: request_stop sets first and looks second.
 #pragma once

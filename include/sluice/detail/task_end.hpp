@@ -3,7 +3,7 @@
 //
 // The end of a task, in this order, each step relying on the ones before:
 //   its frame, callable and arguments go (what they hold is given up: senders close, permits return);
-//   it leaves the registry and its home; a context of its own ends;
+//   it leaves the registry and its home (a context of its own does not end with it: others may have been given it);
 //   its group is told, then its joiners: either may free what the task was started with;
 //   the run lets go of it: whoever is the last to do so reports an exception that nobody has asked for;
 //   it is counted as ended, last: from then on the runtime may end.
@@ -26,14 +26,12 @@ inline bool is_canceled(const std::exception_ptr& error) noexcept {
 inline void task_state::leave_home() noexcept {
     home& h = *home_;
     if (registered_) h.remove(*this);
-    context_node* const own = owns_context_ ? h.context : nullptr;
     bool counted = false;
     {
         const hold guard{join_mutex};
         counted = std::exchange(counts_home_, false);
         owns_context_ = false;
     }
-    if (own) context_tree::cancel(*own, context_error::canceled, nullptr);
     if (counted) context_tree::release_home(h);
 }
 

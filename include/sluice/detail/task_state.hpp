@@ -138,6 +138,7 @@ public:
 
     home& where() const noexcept { return *home_; }
     bool is_registered() const noexcept { return registered_; }
+    bool owns_context() const noexcept { return owns_context_; }
 
     running* loop = nullptr;  // T2
     wake_hook* hook = nullptr;

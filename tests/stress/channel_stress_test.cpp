@@ -7,7 +7,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <thread>
@@ -30,25 +29,6 @@ using sluice::status;
 using sluice::task;
 using namespace sluice_test;
 using namespace std::chrono_literals;
-
-std::atomic<long long> sent_sum{0};
-std::atomic<long long> received{0};
-std::atomic<long long> received_sum{0};
-
-void note_sent(int v) {
-    ++sent;
-    sent_sum += v;
-}
-void note_received(int v) {
-    ++received;
-    received_sum += v;
-}
-void expect_balance() const {
-    EXPECT_GT(sent, 0);
-    EXPECT_EQ(sent, received);
-    EXPECT_EQ(sent_sum, received_sum);
-}
-};
 
 // --- conservation -----------------------------------------------------------------------------------------------------
 

@@ -7,15 +7,11 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <array>
-#include <atomic>
 #include <thread>
 #include <vector>
 
 #include "../support/callers.hpp"
-#include "../support/counted.hpp"
-#include "../support/eventually.hpp"
 #include "../support/ledger.hpp"
 #include "../support/random_numbers.hpp"
 #include "../support/stress_time.hpp"
@@ -30,25 +26,6 @@ using sluice::status;
 using sluice::task;
 using namespace sluice_test;
 using namespace std::chrono_literals;
-
-std::atomic<long long> sent_sum{0};
-std::atomic<long long> received{0};
-std::atomic<long long> received_sum{0};
-
-void note_sent(int v) {
-    ++sent;
-    sent_sum += v;
-}
-void note_received(int v) {
-    ++received;
-    received_sum += v;
-}
-void expect_balance() const {
-    EXPECT_GT(sent, 0);
-    EXPECT_EQ(sent, received);
-    EXPECT_EQ(sent_sum, received_sum);
-}
-};
 
 // SE-04: a token goes from one to the other, into the new place before it leaves the old one. The empty channels make
 // a look at all of them take longer.

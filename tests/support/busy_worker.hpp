@@ -39,6 +39,7 @@ private:
         while (!free->load()) std::this_thread::yield();
         co_return;
     }
+
     flag free_;
     sluice::runtime runtime_;
 };

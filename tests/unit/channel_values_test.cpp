@@ -473,4 +473,15 @@ TEST_F(OwnedValues, AHandlerThatThrowsLeavesTheChannelUsable) {
     EXPECT_EQ(ch.receive()->value(), 2);
 }
 
+TEST(ChannelOfNothing, ASignalEndsByTimeAndByAContextAsAValueDoes) {
+    const channel<void> ch{1};
+    auto stop = sluice::with_cancel(sluice::context::background());
+    ASSERT_TRUE(ch.send_for(std::chrono::milliseconds{1}));
+    EXPECT_EQ(ch.send_for(std::chrono::milliseconds{1}).why(), status::timed_out);
+    EXPECT_EQ(ch.send_until(std::chrono::steady_clock::now()).why(), status::timed_out);
+    stop.cancel();
+    EXPECT_EQ(ch.send(stop.get()).why(), status::canceled);
+    EXPECT_EQ(ch.size(), 1u);
+}
+
 }  // namespace

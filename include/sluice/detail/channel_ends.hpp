@@ -134,10 +134,32 @@ public:
     {
         return try_send(signal());
     }
+    template <class Until>
+        requires std::is_void_v<T> &&
+                 (std::is_convertible_v<Until, context> || std::is_convertible_v<Until, std::stop_token>)
+    sent send(Until&& until, place at = place::current()) const {
+        return send(signal(), std::forward<Until>(until), at);
+    }
+    template <class Rep, class Period>
+        requires std::is_void_v<T>
+    sent send_for(std::chrono::duration<Rep, Period> d, place at = place::current()) const {
+        return send_for(signal(), d, at);
+    }
+    sent send_until(time_point deadline, place at = place::current()) const
+        requires std::is_void_v<T>
+    {
+        return send_until(signal(), deadline, at);
+    }
     [[nodiscard]] auto async_send(place at = place::current()) const
         requires std::is_void_v<T>
     {
         return make(signal(), at);
+    }
+    template <class Until>
+        requires std::is_void_v<T> &&
+                 (std::is_convertible_v<Until, context> || std::is_convertible_v<Until, std::stop_token>)
+    [[nodiscard]] auto async_send(Until&& until, place at = place::current()) const {
+        return async_send(signal(), std::forward<Until>(until), at);
     }
     /// Sends the elements of `values` in order until one cannot be sent; returns how many were. Blocks the thread.
     template <std::ranges::input_range Range>

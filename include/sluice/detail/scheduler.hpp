@@ -218,8 +218,6 @@ public:
     }
 
 private:
-    friend struct blocking_callable;
-
     static void earlier_timer(void* self) noexcept {
         auto& rt = *static_cast<runtime_core*>(self);
         // A worker looks at the timers itself before it sleeps (S4); the monitor does if it runs on (S7).

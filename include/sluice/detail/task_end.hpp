@@ -114,17 +114,9 @@ inline void context_tree::release_home(home& h) noexcept {
 }
 
 inline void waiter::wake() noexcept {
-    switch (how_) {
-        case wake_by::scheduling: {
-            auto& t = static_cast<task_state&>(*this);
-            return t.where().runtime->make_ready(t);
-        }
-        case wake_by::unparking: return static_cast<parker*>(target_)->unpark();
-        case wake_by::posting: {
-            auto& f = static_cast<foreign_waiter&>(*this);
-            return f.post(f);
-        }
-    }
+    if (how_ == wake_by::unparking) return static_cast<parker*>(target_)->unpark();
+    auto& t = static_cast<task_state&>(*this);
+    t.where().runtime->make_ready(t);
 }
 
 inline void wake_chain::wake_many(waiter* w) noexcept {

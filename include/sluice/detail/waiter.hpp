@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // waiter.hpp: who waits, and who ends the wait?
 //
-// The claim word belongs to whoever waits (a task, a thread, a foreign coroutine), not to the wait. A wait is one
+// The claim word belongs to whoever waits (a task or a thread), not to the wait. A wait is one
 // channel operation or one select; its nodes stand in the lists of what it waits for.
 //
 //   word = | epoch | cancellable | state |      state: idle, waiting, canceled, timed_out, first_case + i
@@ -58,7 +58,7 @@ constexpr ticket with_state(ticket t, ticket state) noexcept { return (t & ~stat
 }  // namespace claim
 
 /// How a claimed waiter is let go.
-enum class wake_by : std::uint8_t { scheduling, unparking, posting };
+enum class wake_by : std::uint8_t { scheduling, unparking };
 
 class waiter {
 public:
@@ -123,13 +123,6 @@ protected:
     std::atomic<ticket> word_{0};
     void* target_ = nullptr;  // the frame to resume, or the parker
     wake_by how_;
-};
-
-/// A coroutine of a foreign promise type waits with one of these; `post` makes it resume where it wants to.
-class foreign_waiter : public waiter {
-public:
-    foreign_waiter() noexcept : waiter{wake_by::posting} {}
-    void (*post)(foreign_waiter&) noexcept = nullptr;
 };
 
 /// Claimed waiters on their way to the wake, collected under a lock and woken after it, oldest first.

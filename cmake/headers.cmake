@@ -23,6 +23,7 @@ set(sluice_detail_headers
     sluice/detail/block.hpp
     sluice/detail/channel_core.hpp
     sluice/detail/channel_ends.hpp
+    sluice/detail/channel_operations.hpp
     sluice/detail/context_tree.hpp
     sluice/detail/deadline.hpp
     sluice/detail/elastic_threads.hpp

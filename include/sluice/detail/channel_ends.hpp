@@ -8,8 +8,7 @@
 #include <ranges>
 
 #include "../context.hpp"
-#include "block.hpp"
-#include "channel_core.hpp"
+#include "channel_operations.hpp"
 #include "deadline.hpp"
 
 namespace sluice::detail {

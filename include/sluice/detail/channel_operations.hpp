@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSL-1.0
+// channel_operations.hpp: what are one send, one receive, and one receive of many?
+//
+// Operations (await.hpp) over a channel's state. A send refers to the caller's value and gives it up only at the moment
+// of delivery, under the channel's lock; a receive keeps the value in a slot of its own until result().
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "block.hpp"
+#include "channel_core.hpp"
+
+namespace sluice::detail {
+
+/// A sender's entry: where its value is, and how it ended.
+template <class T>
+class send_node : public wait_node {
+public:
+    using slot = parcel<T>;
+    using core = channel_core<T>;
+
+    status why() const noexcept { return why_; }
+    void set_sent() noexcept { why_ = status::ok; }
+    void set_closed() noexcept { why_ = status::closed; }
+
+    /// Under the channel's lock, once: the value leaves its owner.
+    virtual slot take_value() noexcept = 0;
+
+protected:
+    send_node() noexcept = default;
+    ~send_node() = default;
+    status why_ = status::full;
+};
+
+/// Sends the value that `Value` refers to: `T&&` moves from the caller's object when it is delivered, and only then.
+template <class T, class Value>
+class send_operation final : public send_node<T>, public awaitable_tag {
+    using typename send_node<T>::slot;
+    using core = channel_core<T>;
+    static constexpr bool boxed = !std::is_nothrow_move_constructible_v<T>;
+    // What is moved out under the lock: the caller's own object; or a copy or box of it, made in the caller's call.
+    static constexpr bool direct = std::is_rvalue_reference_v<Value&&> && !boxed &&
+                                   std::is_same_v<std::remove_cvref_t<Value>, T> &&
+                                   !std::is_const_v<std::remove_reference_t<Value>>;
+    static constexpr bool trivial =
+        std::is_trivially_copyable_v<T> && !boxed && std::is_same_v<std::remove_cvref_t<Value>, T>;
+
+public:
+    send_operation(core* c, Value&& v, place at) : where{at}, core_{c}, value_{std::addressof(v)} {
+        if constexpr (!direct && !trivial) prepared_.emplace(T(std::forward<Value>(v)));
+    }
+    send_operation(send_operation&&) = default;
+    ~send_operation() { give_back(); }
+
+    lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
+    bool looks_ready() const noexcept {
+        return core_ && core_->count.load(std::memory_order_relaxed) < core_->capacity();
+    }
+    bool try_commit(wake_chain& woken) noexcept {
+        switch (core_->try_send(*this, woken, dropped_)) {
+            case core::send_state::sent: this->why_ = status::ok; return true;
+            case core::send_state::closed: this->why_ = status::closed; return true;
+            case core::send_state::full: this->why_ = status::full; return true;
+            case core::send_state::grow: this->why_ = status::empty; return true;  // result() grows and repeats
+            case core::send_state::must_wait: return false;
+        }
+        return false;
+    }
+    void enlist(waiter& w, ticket t) noexcept {
+        this->who = &w;
+        this->turn = t;
+        core_->senders.push_back(*this);
+    }
+    void delist(wake_chain&) noexcept {
+        if (this->is_linked()) wait_list::unlink(*this);
+    }
+    sent result() {
+        while (this->why_ == status::empty) {
+            core_->grow();
+            wake_chain woken;
+            core_->mutex.acquire();
+            static_cast<void>(try_commit(woken));
+            core_->mutex.release();
+            woken.wake_all();
+        }
+        dropped_.reset();
+        if (this->why_ != status::ok) give_back();
+        return this->why_;
+    }
+    sent ended_by(status why) {
+        give_back();
+        return why;
+    }
+    wait_kind kind() const noexcept { return wait_kind::send; }
+    const void* object() const noexcept { return core_; }
+
+    auto for_task(task_state& self) noexcept {
+        static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__,
+                      "a coroutine's frame may not honour this alignment: send a pointer, or use the blocking form");
+        return task_awaiter<send_operation>{*this, self};
+    }
+
+    slot take_value() noexcept override {
+        if constexpr (direct) return slot{std::move(*value_)};
+        else if constexpr (trivial) return slot{static_cast<const T&>(*value_)};
+        else return std::move(*prepared_);
+    }
+
+    place where;
+
+private:
+    // A boxed value that was not sent returns to its owner; a copy just goes. Should the move back throw, the value is
+    // lost with it.
+    void give_back() noexcept {
+        if constexpr (boxed && std::is_rvalue_reference_v<Value&&> &&
+                      !std::is_const_v<std::remove_reference_t<Value>> &&
+                      std::is_same_v<std::remove_cvref_t<Value>, T> && std::is_move_assignable_v<T>) {
+            if (!prepared_ || !prepared_->is_full()) return;
+            try {
+                *value_ = prepared_->open();
+            } catch (...) {}
+            prepared_.reset();
+        }
+    }
+
+    struct unused {};
+    core* core_;
+    std::remove_reference_t<Value>* value_;
+    [[no_unique_address]] std::conditional_t<direct || trivial, unused, std::optional<slot>> prepared_{};
+    std::optional<slot> dropped_;
+};
+
+template <class T>
+class receive_operation final : public wait_node, public awaitable_tag {
+    using slot = parcel<T>;
+    using core = channel_core<T>;
+
+public:
+    using result_type = received_element<T>;
+
+    receive_operation(core* c, place at) noexcept : where{at}, core_{c} {}
+    // Moved only before it waits.
+    receive_operation(receive_operation&& other) noexcept : where{other.where}, core_{other.core_} {}
+
+    lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
+    bool looks_ready() const noexcept { return core_ && core_->count.load(std::memory_order_relaxed) != 0; }
+    bool try_commit(wake_chain& woken) noexcept { return core_->try_receive(*this, woken); }
+    void enlist(waiter& w, ticket t) noexcept {
+        who = &w;
+        turn = t;
+        core_->receivers.push_back(*this);
+    }
+    void delist(wake_chain&) noexcept {
+        if (is_linked()) wait_list::unlink(*this);
+    }
+    result_type result() {
+        if (!value_) return result_type{status::closed, core_->error};
+        if constexpr (std::is_same_v<T, no_value>) return result_type{status::ok};
+        else return result_type{std::in_place, value_->open()};
+    }
+    result_type ended_by(status why) noexcept { return result_type{why}; }
+    wait_kind kind() const noexcept { return wait_kind::receive; }
+    const void* object() const noexcept { return core_; }
+
+    auto for_task(task_state& self) noexcept {
+        static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__,
+                      "a coroutine's frame may not honour this alignment: send a pointer, or use the blocking form");
+        return task_awaiter<receive_operation>{*this, self};
+    }
+
+    void put(slot&& v) noexcept { value_.emplace(std::move(v)); }
+    void put_closed() noexcept {}
+
+    place where;
+
+private:
+    core* core_;
+    std::optional<slot> value_;
+};
+
+/// Receives several values for one lock: waits for the first, takes what else is there.
+template <class T>
+class receive_some_operation final : public awaitable_tag {
+    using core = channel_core<T>;
+
+public:
+    receive_some_operation(core* c, std::size_t most, place at) : where{at}, first_{c, at}, core_{c}, most_{most} {
+        if (core_)
+            rest_.reserve(std::min(most_, std::max<std::size_t>(core_->count.load(std::memory_order_relaxed), 1)));
+    }
+
+    lock* guard() noexcept { return first_.guard(); }
+    bool looks_ready() const noexcept { return first_.looks_ready(); }
+    bool try_commit(wake_chain& woken) noexcept { return first_.try_commit(woken); }
+    void enlist(waiter& w, ticket t) noexcept { first_.enlist(w, t); }
+    void delist(wake_chain& woken) noexcept { first_.delist(woken); }
+    std::vector<T> result() {
+        if (auto first = first_.result()) {
+            rest_.push_back(std::move(*first));
+            top_up();
+        }
+        return std::move(rest_);
+    }
+    std::vector<T> ended_by(status) noexcept { return {}; }
+    wait_kind kind() const noexcept { return wait_kind::receive; }
+    const void* object() const noexcept { return core_; }
+    auto for_task(task_state& self) noexcept { return task_awaiter<receive_some_operation>{*this, self}; }
+
+    /// Takes what is there now, without waiting.
+    void top_up() {
+        if constexpr (std::is_nothrow_move_constructible_v<T>) {
+            while (rest_.size() < most_ && take_batch()) {}
+        } else {
+            // A move that may throw is not done under the lock: one by one.
+            while (rest_.size() < most_) {
+                receive_operation<T> next{core_, where};
+                if (!try_once(next)) return;
+                auto value = next.result();
+                if (!value) return;
+                rest_.push_back(std::move(*value));
+            }
+        }
+    }
+    std::vector<T> take() noexcept { return std::move(rest_); }
+
+    place where;
+
+private:
+    // One lock for as many as there seem to be; room is made before it. True: there may be more.
+    bool take_batch() {
+        const std::size_t there = std::max<std::size_t>(core_->count.load(std::memory_order_relaxed), 1);
+        const std::size_t room = std::min(most_ - rest_.size(), there);
+        rest_.reserve(rest_.size() + room);
+        wake_chain woken;
+        core_->mutex.acquire();
+        const std::size_t taken = core_->take_some(room, [this](parcel<T>&& v) { rest_.push_back(v.open()); }, woken);
+        core_->mutex.release();
+        woken.wake_all();
+        return taken == room;
+    }
+
+    receive_operation<T> first_;
+    core* core_;
+    std::size_t most_;
+    std::vector<T> rest_;
+};
+
+}  // namespace sluice::detail

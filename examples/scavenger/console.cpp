@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "console.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -8,6 +9,16 @@
 #include <fmt/format.h>
 
 namespace scavenger {
+namespace {
+
+/// What fits into one row: a line that wraps could not be erased.
+std::string_view shortened(std::string_view line) {
+    winsize size{};
+    const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+    return known ? line.substr(0, size.ws_col - 1U) : line;
+}
+
+}  // namespace
 
 console::console() : is_terminal_(isatty(STDERR_FILENO) == 1) {}
 
@@ -23,8 +34,8 @@ void console::status(std::string_view line) {
     const std::scoped_lock lock{mutex_};
     if (!is_terminal_) return write(fmt::format("{}\n", line));
     erase_status();
-    write(line);
-    status_ = line;
+    status_ = shortened(line);
+    write(status_);
 }
 
 void console::clear_status() {

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "checkpointer.hpp"
 #include "sqlite.hpp"
 
 namespace scavenger {
@@ -43,7 +44,8 @@ public:
           delete_(db_, fmt::format("DELETE FROM {} WHERE WorkerId = ?1 AND StartTime = ?2 "
                                    "AND coalesce(StartExecutionTime, '') = ?3 AND Completed IN (1, '1')",
                                    sql_name(table))),
-          commit_(db_, "COMMIT") {}
+          commit_(db_, "COMMIT"),
+          checkpoints_(file, db_) {}
 
     /// Serves requests until the channel is closed and empty.
     void serve(sluice::channel<request> requests) {
@@ -55,6 +57,7 @@ public:
             auto own = std::move(answers.front());
             auto rest = std::make_unique<rest_of_batch>(std::move(batch), std::move(answers));
             (void)first.try_send(reply{std::move(own), std::move(rest)});
+            checkpoints_.committed();
         }
     }
 
@@ -94,6 +97,7 @@ private:
     statement begin_;
     statement delete_;
     statement commit_;
+    checkpointer checkpoints_;
 };
 
 delete_queue::delete_queue(const std::string& file, const std::string& table) : requests_(largest_transaction) {

@@ -18,7 +18,6 @@ namespace scavenger {
 struct run_settings {
     std::string file;
     std::string table = "Workers";
-    std::string store = "sqlite";
     std::size_t segments = 10;
     std::size_t deleters = 100;
     std::size_t page_size = 1000;

@@ -66,6 +66,20 @@ void database::roll_back() noexcept {
 
 bool database::in_transaction() const { return sqlite3_get_autocommit(handle_.get()) == 0; }
 
+void database::take_over_checkpoints() {
+    log_length_ = std::make_unique<int>(0);
+    const auto note = [](void* length, sqlite3*, const char*, int pages) {
+        *static_cast<int*>(length) = pages;
+        return SQLITE_OK;
+    };
+    sqlite3_wal_hook(handle_.get(), note, log_length_.get());  // in place of the one that makes checkpoints
+}
+
+void database::checkpoint() noexcept {
+    // What cannot be done now, because another connection is at it, is done the next time.
+    sqlite3_wal_checkpoint_v2(handle_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+}
+
 void database::closer::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
 
 statement::statement(database& db, std::string_view sql) {

@@ -33,12 +33,22 @@ public:
     /// True between a successful BEGIN and the end of that transaction, whoever ended it.
     bool in_transaction() const;
 
+    /// Ends SQLite's own checkpoints after commits on this connection; `log_length` tells when one is due.
+    void take_over_checkpoints();
+
+    /// Pages in the log after the last commit of this connection. Precondition: checkpoints were taken over.
+    int log_length() const { return *log_length_; }
+
+    /// Carries as much of the log into the tables as can be done without waiting for anyone.
+    void checkpoint() noexcept;
+
     sqlite3* handle() const { return handle_.get(); }
 
 private:
     struct closer {
         void operator()(sqlite3* handle) const;
     };
+    std::unique_ptr<int> log_length_;  // known to the connection, so it goes after it
     std::unique_ptr<sqlite3, closer> handle_;
 };
 

@@ -128,8 +128,12 @@ struct context_tree {
 
     /// Ends the context and all below it. Returns whether this call ended it. Runs no user code but stop callbacks.
     static bool cancel(context_node& root, context_error how, const std::exception_ptr& cause) noexcept {
-        if (!begin(root, how, cause)) return false;
+        // Before the end can be seen: who sees it may let the last other reference go.
         retain(&root);
+        if (!begin(root, how, cause)) {
+            release(&root);
+            return false;
+        }
         root.next_to_cancel = nullptr;
         context_node* pending = &root;
         while (pending) {

@@ -14,7 +14,10 @@ checkpointer::checkpointer(const std::string& file, database& writer)
     : writer_(writer), helper_(file, open_mode::must_exist, helper_cache_kib) {
     writer_.take_over_checkpoints();
     thread_ = std::thread{[this, due = due_] {
-        while (due.receive()) helper_.checkpoint();
+        while (due.receive()) {
+            const std::scoped_lock lock{carrying_};
+            helper_.checkpoint();
+        }
     }};
 }
 
@@ -28,6 +31,7 @@ void checkpointer::committed() {
     if (length < asked_at_) asked_at_ = helped_at_ = 0;  // the log began anew
     if (length >= too_long && length - helped_at_ >= step) {
         helped_at_ = length;
+        const std::scoped_lock lock{carrying_};  // the helper has carried most of it when it is done
         writer_.checkpoint();
     } else if (length - asked_at_ >= step && due_.try_send(true)) {
         asked_at_ = length;

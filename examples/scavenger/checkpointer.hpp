@@ -6,6 +6,7 @@
 // begins a log anew only when all of it has been carried over; little is left to carry then.
 #pragma once
 
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -33,8 +34,9 @@ public:
 private:
     database& writer_;
     database helper_;
-    int asked_at_ = 0;   // length of the log when the helper was last asked
-    int helped_at_ = 0;  // and when the writer last did it himself
+    std::mutex carrying_;  // one of the two at a time
+    int asked_at_ = 0;     // length of the log when the helper was last asked
+    int helped_at_ = 0;    // and when the writer last did it himself
     sluice::channel<bool> due_{1};
     std::thread thread_;
 };

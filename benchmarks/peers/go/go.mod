@@ -1,0 +1,3 @@
+module sluice/benchmarks/peers/go
+
+go 1.22

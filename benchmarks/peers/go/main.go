@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSL-1.0
+// main.go: what do the rows of channel_benchmark.cpp and select_benchmark.cpp cost with goroutines?
+//
+// Usage: go run . [-rows REGEX] [-min-time SECONDS]
+// Prints a line for each row: its name and the nanoseconds of one item (of the whole run for the primes). As in the C++
+// programs one iteration is one whole run, runs are repeated until the time is up, and SLUICE_BENCHMARK_DIVISOR shortens them.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"regexp"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+)
+
+var steps = scaled(250_000) * 4
+
+const the2500thPrime = 22_307
+
+var rows = []struct {
+	name  string
+	items int
+	run   func()
+}{
+	{"ping_pong", steps, func() { pingPong(steps) }},
+	{"1_to_1_through_128", steps, func() { manyToMany(1, 1, 128, steps) }},
+	{"4_to_4_through_128", steps, func() { manyToMany(4, 4, 128, steps) }},
+	{"4_to_1_rendezvous", steps, func() { manyToMany(4, 1, 0, steps) }},
+	{"five_hops_rendezvous", steps, func() { fiveHops(0, steps) }},
+	{"five_hops_of_64", steps, func() { fiveHops(64, steps) }},
+	{"first_2500_primes", 1, func() { sieve(scaled(the2500thPrime)) }},
+	{"select_over_4_rendezvous", steps, func() { selectOverFour(0, steps) }},
+	{"select_over_4_of_16", steps, func() { selectOverFour(16, steps) }},
+}
+
+func main() {
+	wanted := flag.String("rows", "", "a regular expression: the rows to run")
+	minTime := flag.Float64("min-time", 0.5, "repeat a row for so many seconds")
+	flag.Parse()
+	pattern := regexp.MustCompile(*wanted)
+
+	runtime.GOMAXPROCS(2)
+	for _, row := range rows {
+		if pattern.MatchString(row.name) {
+			fmt.Printf("%s %.3f\n", row.name, measure(row.run, *minTime)/float64(row.items))
+		}
+	}
+}
+
+// measure returns the nanoseconds of one run. As Google Benchmark does, it tries more runs until they last long enough,
+// and counts only the last try.
+func measure(run func(), minTime float64) float64 {
+	for runs := 1; ; {
+		start := time.Now()
+		for range runs {
+			run()
+		}
+		elapsed := time.Since(start).Seconds()
+		if elapsed >= minTime {
+			return elapsed * 1e9 / float64(runs)
+		}
+		grow := math.Min(10, 1.4*minTime/elapsed)
+		runs = int(math.Ceil(float64(runs) * math.Max(grow, 1.1)))
+	}
+}
+
+func scaled(n int) int {
+	text, given := os.LookupEnv("SLUICE_BENCHMARK_DIVISOR")
+	if !given {
+		return n
+	}
+	divisor, err := strconv.Atoi(text)
+	if err != nil {
+		panic(err)
+	}
+	return n / divisor
+}
+
+// --- who sends and who receives ---
+
+func sendNumbers(out chan<- int, count int) {
+	for i := range count {
+		out <- i
+	}
+}
+
+func receiveAll(in <-chan int) {
+	for v := range in {
+		sink = v
+	}
+}
+
+func relay(in <-chan int, out chan<- int) {
+	for v := range in {
+		out <- v
+	}
+	close(out)
+}
+
+// --- the rows ---
+
+func pingPong(trips int) {
+	there := make(chan int)
+	back := make(chan int)
+	go relay(there, back)
+	for i := range trips {
+		there <- i
+		sink = <-back
+	}
+	close(there)
+	<-back
+}
+
+func manyToMany(senders, receivers, capacity, items int) {
+	ch := make(chan int, capacity)
+	var sending, receiving sync.WaitGroup
+	for range senders {
+		start(&sending, func() { sendNumbers(ch, items/senders) })
+	}
+	for range receivers {
+		start(&receiving, func() { receiveAll(ch) })
+	}
+	sending.Wait()
+	close(ch)
+	receiving.Wait()
+}
+
+func fiveHops(capacity, items int) {
+	var stages sync.WaitGroup
+	source := make(chan int, capacity)
+	end := source
+	for range 4 {
+		in, out := end, make(chan int, capacity)
+		start(&stages, func() { relay(in, out) })
+		end = out
+	}
+	start(&stages, func() { receiveAll(end) })
+	sendNumbers(source, items)
+	close(source)
+	stages.Wait()
+}
+
+func countUp(out chan<- int, last int) {
+	for n := 2; n <= last; n++ {
+		out <- n
+	}
+	close(out)
+}
+
+func passWhatIsNotDividedBy(prime int, in <-chan int, out chan<- int) {
+	for n := range in {
+		if n%prime != 0 {
+			out <- n
+		}
+	}
+	close(out)
+}
+
+func sieve(last int) {
+	var filters sync.WaitGroup
+	candidates := make(chan int)
+	source := candidates
+	start(&filters, func() { countUp(source, last) })
+	primes := 0
+	for {
+		prime, ok := <-candidates
+		if !ok {
+			break
+		}
+		primes++
+		in, out := candidates, make(chan int)
+		start(&filters, func() { passWhatIsNotDividedBy(prime, in, out) })
+		candidates = out
+	}
+	filters.Wait()
+	sink = primes
+}
+
+func selectOverFour(capacity, messages int) {
+	a := make(chan int, capacity)
+	b := make(chan int, capacity)
+	c := make(chan int, capacity)
+	d := make(chan int, capacity)
+	var senders sync.WaitGroup
+	for _, ch := range []chan int{a, b, c, d} {
+		start(&senders, func() { sendNumbers(ch, messages/4) })
+	}
+
+	sum := 0
+	for range messages {
+		select {
+		case v := <-a:
+			sum += v
+		case v := <-b:
+			sum += v * 2
+		case v := <-c:
+			sum += v * 3
+		case v := <-d:
+			sum += v * 4
+		}
+	}
+	sink = sum
+	senders.Wait()
+}
+
+func start(group *sync.WaitGroup, f func()) {
+	group.Add(1)
+	go func() {
+		defer group.Done()
+		f()
+	}()
+}
+
+// sink keeps results that nobody reads from being optimized away. Receivers share it: which value stays is of no interest.
+var sink int

@@ -20,7 +20,7 @@ import (
 
 var steps = scaled(250_000) * 4
 
-const the2500thPrime = 22_307
+const noEnd = math.MaxInt
 
 var rows = []struct {
 	name  string
@@ -33,9 +33,10 @@ var rows = []struct {
 	{"4_to_1_rendezvous", steps, func() { manyToMany(4, 1, 0, steps) }},
 	{"five_hops_rendezvous", steps, func() { fiveHops(0, steps) }},
 	{"five_hops_of_64", steps, func() { fiveHops(64, steps) }},
-	{"first_2500_primes", 1, func() { sieve(scaled(the2500thPrime)) }},
 	{"select_over_4_rendezvous", steps, func() { selectOverFour(0, steps) }},
 	{"select_over_4_of_16", steps, func() { selectOverFour(16, steps) }},
+	{"primes_up_to_22307", 1, func() { sieve(scaled(22_307), noEnd) }},
+	{"first_2500_primes", 1, func() { sieve(noEnd, scaled(2_500)) }}, // last: leaves its goroutines behind
 }
 
 func main() {
@@ -161,24 +162,19 @@ func passWhatIsNotDividedBy(prime int, in <-chan int, out chan<- int) {
 	close(out)
 }
 
-func sieve(last int) {
-	var filters sync.WaitGroup
+// sieve ends with the last prime up to last or with the wanted-th: the goroutines are then left as they are.
+func sieve(last, wanted int) {
 	candidates := make(chan int)
-	source := candidates
-	start(&filters, func() { countUp(source, last) })
-	primes := 0
-	for {
+	go countUp(candidates, last)
+	for range wanted {
 		prime, ok := <-candidates
 		if !ok {
 			break
 		}
-		primes++
-		in, out := candidates, make(chan int)
-		start(&filters, func() { passWhatIsNotDividedBy(prime, in, out) })
-		candidates = out
+		passed := make(chan int)
+		go passWhatIsNotDividedBy(prime, candidates, passed)
+		candidates = passed
 	}
-	filters.Wait()
-	sink = primes
 }
 
 func selectOverFour(capacity, messages int) {

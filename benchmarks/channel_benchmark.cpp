@@ -4,6 +4,7 @@
 // peers/go/main.go has the same rows by the same names; `compare` prints both.
 #include <benchmark/benchmark.h>
 
+#include <cstddef>
 #include <limits>
 #include <sluice/sluice.hpp>
 #include <thread>

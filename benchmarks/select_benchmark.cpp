@@ -4,6 +4,8 @@
 // Each channel is fed by a sender of its own. peers/go/main.go has the same rows by the same names; `compare` prints both.
 #include <benchmark/benchmark.h>
 
+#include <cstddef>
+#include <optional>
 #include <sluice/sluice.hpp>
 #include <thread>
 #include <vector>

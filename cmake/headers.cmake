@@ -18,8 +18,11 @@ set(sluice_public_headers
 
 set(sluice_detail_headers
     sluice/detail/acquire.hpp
+    sluice/detail/asymmetric.hpp
     sluice/detail/await.hpp
     sluice/detail/awaited_temporaries.hpp
+    sluice/detail/backoff.hpp
+    sluice/detail/biased_lock.hpp
     sluice/detail/block.hpp
     sluice/detail/channel_core.hpp
     sluice/detail/channel_ends.hpp

@@ -63,7 +63,7 @@ TEST(Lock, ExcludesAndShowsWhatTheLastHolderWrote) {
     EXPECT_EQ(count, 200'000);
 }
 
-// L2, L3: held long enough for all to sleep; each release must wake the next one.
+// L3, L5: held long enough for all to sleep; each release must wake the next one.
 TEST(Lock, WakesEverySleeper) {
     lock l;
     std::atomic<int> in{0};
@@ -84,7 +84,7 @@ TEST(Lock, WakesEverySleeper) {
     EXPECT_EQ(in, 8);
 }
 
-// The next holder may destroy the lock's owner at once: release() does not read the word after letting go.
+// L4: the next holder may destroy the lock's owner at once.
 TEST(Lock, MayBeDestroyedByTheNextHolder) {
     for (int i = 0; i < 500; ++i) {
         auto* const l = new lock;

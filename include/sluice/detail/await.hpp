@@ -2,8 +2,9 @@
 // await.hpp: how does a task suspend, and a thread block, for one operation?
 //
 // An *operation* is a value with
-//     lock* guard()                     the lock of what it works on; null: never ready
+//     lock* or biased_lock* guard()     the lock of what it works on; null: never ready
 //     bool looks_ready()                without the guard: worth a try before suspending? Only a hint
+//     bool may_be_ready() const         without the guard, if there is such a look: false: at this moment it was not
 //     bool try_commit(wake_chain&)      under the guard: does it, or says that it must wait
 //     void enlist(waiter&, ticket)      under the guard: stands in the list
 //     void delist(wake_chain&)          under the guard: leaves the list if it is still there; may let others in
@@ -14,6 +15,7 @@
 #pragma once
 
 #include "../status.hpp"
+#include "backoff.hpp"
 #include "multi_wait.hpp"
 
 namespace sluice::detail {
@@ -42,10 +44,10 @@ public:
         }
         // What will probably wait is tried in await_suspend only: one lock instead of two.
         if (!op_.looks_ready()) return false;
-        lock* const guard = op_.guard();
+        auto* const guard = op_.guard();
         if (!guard) return false;
         wake_chain woken;
-        guard->acquire();
+        acquire_as(self_.loop->thread, *guard);
         done_ = op_.try_commit(woken);
         guard->release();
         woken.wake_all();
@@ -59,10 +61,10 @@ public:
             return true;
         }
         ensure_registered(self_);
-        lock* const guard = op_.guard();
+        auto* const guard = op_.guard();
         if (!guard) return suspend_for_ever();
         wake_chain woken;
-        guard->acquire();
+        acquire_as(self_.loop->thread, *guard);
         if (op_.try_commit(woken)) {
             guard->release();
             woken.wake_all();
@@ -71,12 +73,12 @@ public:
             self_.loop->yielded = &self_;
             return true;
         }
-        const bool surrounding = self_.is_cancellable();
-        const ticket turn = self_.prepare(surrounding);
+        const ticket endable = self_.endable();
+        const ticket turn = self_.prepare(endable);
         op_.enlist(self_, claim::for_case(turn, 0));
         self_.note_wait(op_.kind(), op_.object(), op_.where);
         self_.publish(turn);
-        if (surrounding && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled))) {
+        if (endable && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled))) {
             op_.delist(woken);
             guard->release();
             woken.wake_all();
@@ -90,9 +92,9 @@ public:
     decltype(auto) await_resume() {
         if (canceled_) self_.throw_canceled();
         if (!done_ && self_.outcome() == claim::canceled) {
-            if (lock* const guard = op_.guard()) {
+            if (auto* const guard = op_.guard()) {
                 wake_chain woken;
-                guard->acquire();
+                acquire_as(self_.loop->thread, *guard);
                 op_.delist(woken);
                 guard->release();
                 woken.wake_all();
@@ -110,12 +112,12 @@ private:
 
     bool suspend_for_ever() noexcept {
         arming_.acquire();
-        const bool surrounding = self_.is_cancellable();
-        const ticket turn = self_.prepare(surrounding);
+        const ticket endable = self_.endable();
+        const ticket turn = self_.prepare(endable);
         self_.note_wait(op_.kind(), op_.object(), op_.where);
         self_.publish(turn);
         // Under arming_: a task that was woken meanwhile waits for it before it reads or frees anything here.
-        const bool mine = surrounding && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled));
+        const bool mine = endable && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled));
         if (mine) canceled_ = true;
         arming_.release();
         return !mine;
@@ -163,6 +165,10 @@ private:
     bool armed_ = false;
 };
 
+inline void spin(parker& p) noexcept {
+    for (backoff wait; !p.is_notified() && wait.pause();) {}
+}
+
 /// Blocks the calling thread until `w` has ended. Throws `canceled` if the surrounding context ended it.
 inline void block_on(multi_wait& w) {
     auto& me = this_thread_state();
@@ -177,7 +183,8 @@ inline void block_on(multi_wait& w) {
             self->park_on(&record.parker);
         }
         if (w.arm(who, self, true)) {
-            if (!record.parker.is_notified()) runtime_core::give_away_worker(me);
+            if (!me.worker) spin(record.parker);
+            else if (!record.parker.is_notified()) runtime_core::give_away_worker(me);
             if (!record.parker.park_until(w.deadline()) && !w.try_time_out()) record.parker.park();
             w.finish();
         }
@@ -230,9 +237,9 @@ public:
 
 private:
     Op op_;
-    wait_case case_{&op_, &case_ops_of<Op>, 0, nullptr};
+    wait_case case_ = case_of(op_, 0);
     wait_watch watch_;
-    lock* guard_ = nullptr;
+    any_lock guard_;
     multi_wait wait_{{&case_, 1}, {&watch_, 1}, {&guard_, 1}};
 };
 

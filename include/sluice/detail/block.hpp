@@ -9,8 +9,10 @@ namespace sluice::detail {
 /// Under the guard, once. True: it took effect.
 template <class Op>
 bool try_once(Op& op) noexcept {
-    lock* const guard = op.guard();
+    auto* const guard = op.guard();
     if (!guard) return false;
+    if constexpr (requires { op.may_be_ready(); })
+        if (!op.may_be_ready()) return false;
     wake_chain woken;
     guard->acquire();
     const bool done = op.try_commit(woken);
@@ -23,7 +25,15 @@ bool try_once(Op& op) noexcept {
 template <class Op>
 auto block(Op&& op) {
     const task_state* const self = this_thread_state().task;
-    if (!(self && self->must_stop()) && try_once(op)) return op.result();
+    if (!(self && self->must_stop())) {
+        if (try_once(op)) return op.result();
+        // Not in the queue yet: who runs on the other side goes on filling or draining the buffer meanwhile, instead of
+        // handing over one value at a time.
+        if constexpr (requires { op.changes_without_us(); })
+            if (op.changes_without_us() && !this_thread_state().worker)
+                for (backoff wait{6}; wait.pause();)
+                    if (try_once(op)) return op.result();
+    }
     return ended_early<Op>{std::move(op), nullptr, no_deadline}.block();
 }
 

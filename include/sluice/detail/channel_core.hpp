@@ -70,7 +70,7 @@ class send_node;
 
 class channel_base {
 public:
-    lock mutex;
+    biased_lock mutex;
     wait_list receivers;
     wait_list senders;
     std::atomic<std::uint32_t> handles{1};
@@ -100,6 +100,15 @@ public:
 
     std::size_t capacity() const noexcept { return capacity_; }
 
+    /// Without the lock. False: at this moment nothing could be sent or received without waiting.
+    bool may_be_sent_to() const noexcept {
+        return capacity_ == 0 || policy_ != overflow::wait || count.load(std::memory_order_relaxed) < capacity_ ||
+               closed.load(std::memory_order_relaxed);
+    }
+    bool may_be_received_from() const noexcept {
+        return capacity_ == 0 || count.load(std::memory_order_relaxed) != 0 || closed.load(std::memory_order_relaxed);
+    }
+
     void retain() noexcept { handles.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept {
         if (handles.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
@@ -110,19 +119,28 @@ public:
 
     /// Under the lock: sends the value that `source` can move out, if it can be sent now. What drop_oldest drops goes
     /// to `dropped_value`, to be destroyed without the lock.
-    send_state try_send(send_node<T>& source, wake_chain& woken, std::optional<slot>& dropped_value) noexcept {
-        if (closed.load(std::memory_order_relaxed)) return send_state::closed;
+    template <class Source>
+    SLUICE_ALWAYS_INLINE send_state try_send(Source& source, wake_chain& woken,
+                                             std::optional<slot>& dropped_value) noexcept {
+        if (closed.load(std::memory_order_relaxed)) [[unlikely]]
+            return send_state::closed;
         if (wait_node* n = receivers.claim_front()) {
             static_cast<receive_operation<T>*>(n)->put(source.take_value());
             woken.push(*n->who);
             return send_state::sent;
         }
         const std::size_t held = count.load(std::memory_order_relaxed);
-        if (capacity_ == unlimited && held == room_) return send_state::grow;
         if (held < room_) {
             push(source.take_value());
             return send_state::sent;
         }
+        return try_send_to_full(source, dropped_value);
+    }
+
+private:
+    template <class Source>
+    SLUICE_NOINLINE send_state try_send_to_full(Source& source, std::optional<slot>& dropped_value) noexcept {
+        if (capacity_ == unlimited) return send_state::grow;
         if (policy_ == overflow::drop_newest) return send_state::full;
         if (policy_ == overflow::drop_oldest && capacity_ != 0) {
             dropped_value.emplace(pop());
@@ -133,8 +151,9 @@ public:
         return send_state::must_wait;
     }
 
+public:
     /// Under the lock. True: `into` has a value, or knows that the channel is closed.
-    bool try_receive(receive_operation<T>& into, wake_chain& woken) noexcept {
+    SLUICE_ALWAYS_INLINE bool try_receive(receive_operation<T>& into, wake_chain& woken) noexcept {
         if (count.load(std::memory_order_relaxed) != 0) {
             into.put(pop());
             if (wait_node* n = senders.claim_front()) accept(*n, woken, [&](slot&& v) { push(std::move(v)); });
@@ -237,14 +256,14 @@ private:
     static slot* allocate(std::size_t n) { return std::allocator<slot>{}.allocate(n); }
     static void deallocate(slot* p, std::size_t n) noexcept { std::allocator<slot>{}.deallocate(p, n); }
 
-    void push(slot&& v) noexcept {
+    SLUICE_ALWAYS_INLINE void push(slot&& v) noexcept {
         const std::size_t held = count.load(std::memory_order_relaxed);
         std::size_t at = head_ + held;
         if (at >= room_) at -= room_;
         std::construct_at(ring_ + at, std::move(v));
         count.store(held + 1, std::memory_order_relaxed);
     }
-    slot pop() noexcept {
+    SLUICE_ALWAYS_INLINE slot pop() noexcept {
         slot* const at = ring_ + head_;
         slot v{std::move(*at)};
         std::destroy_at(at);

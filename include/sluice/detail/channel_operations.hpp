@@ -53,11 +53,13 @@ public:
     send_operation(send_operation&&) = default;
     ~send_operation() { give_back(); }
 
-    lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
+    biased_lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
+    bool changes_without_us() const noexcept { return core_ && core_->capacity() != 0; }
+    bool may_be_ready() const noexcept { return core_->may_be_sent_to(); }
     bool looks_ready() const noexcept {
         return core_ && core_->count.load(std::memory_order_relaxed) < core_->capacity();
     }
-    bool try_commit(wake_chain& woken) noexcept {
+    SLUICE_ALWAYS_INLINE bool try_commit(wake_chain& woken) noexcept {
         switch (core_->try_send(*this, woken, dropped_)) {
             case core::send_state::sent: this->why_ = status::ok; return true;
             case core::send_state::closed: this->why_ = status::closed; return true;
@@ -143,9 +145,11 @@ public:
     // Moved only before it waits.
     receive_operation(receive_operation&& other) noexcept : where{other.where}, core_{other.core_} {}
 
-    lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
+    biased_lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
+    bool changes_without_us() const noexcept { return core_ && core_->capacity() != 0; }
+    bool may_be_ready() const noexcept { return core_->may_be_received_from(); }
     bool looks_ready() const noexcept { return core_ && core_->count.load(std::memory_order_relaxed) != 0; }
-    bool try_commit(wake_chain& woken) noexcept { return core_->try_receive(*this, woken); }
+    SLUICE_ALWAYS_INLINE bool try_commit(wake_chain& woken) noexcept { return core_->try_receive(*this, woken); }
     void enlist(waiter& w, ticket t) noexcept {
         who = &w;
         turn = t;
@@ -190,7 +194,9 @@ public:
             rest_.reserve(std::min(most_, std::max<std::size_t>(core_->count.load(std::memory_order_relaxed), 1)));
     }
 
-    lock* guard() noexcept { return first_.guard(); }
+    biased_lock* guard() noexcept { return first_.guard(); }
+    bool changes_without_us() const noexcept { return first_.changes_without_us(); }
+    bool may_be_ready() const noexcept { return first_.may_be_ready(); }
     bool looks_ready() const noexcept { return first_.looks_ready(); }
     bool try_commit(wake_chain& woken) noexcept { return first_.try_commit(woken); }
     void enlist(waiter& w, ticket t) noexcept { first_.enlist(w, t); }

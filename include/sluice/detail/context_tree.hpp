@@ -197,7 +197,7 @@ private:
                 pending = c;
             }
             while (wait_node* w = n.watchers.claim_front()) woken.push(*w->who);
-            for (home* h = n.homes; h; h = h->next_of_context) h->cancel_tasks(how, woken);
+            for (home* h = n.homes; h; h = h->next_of_context) h->cancel_tasks(how, claim::cancellable, woken);
             source = n.source;
             callbacks = std::exchange(n.callbacks, nullptr);
             for (auto* c = callbacks; c; c = c->next) c->prev = c;  // marks it as started
@@ -208,9 +208,18 @@ private:
     }
 };
 
-inline bool task_state::must_stop() const noexcept {
+SLUICE_ALWAYS_INLINE bool task_state::must_stop() const noexcept {
     // seq_cst: the look of waiter.hpp, W6; a plain load on the machines we know.
     return shields_ == 0 && (home_->ended.load(std::memory_order_seq_cst) != 0 || stop_requested());
+}
+
+/// The same without the end of the context: a stop of this task, or the end of its run.
+inline bool task_state::must_stop_itself() const noexcept {
+    if (shields_ != 0) return false;
+    if (stop_requested() && !owns_context_) return true;
+    // A home ends without its context when the run does, for a context ends before its homes (C2).
+    return home_->ended.load(std::memory_order_seq_cst) != 0 &&
+           (!home_->context || home_->context->error() == context_error::none);
 }
 
 inline void task_state::throw_canceled() const {

@@ -33,7 +33,7 @@ public:
             return true;
         }
         ensure_registered(self_);
-        return park(!canceled_ && self_.is_cancellable());
+        return park(canceled_ ? 0 : self_.endable());
     }
     decltype(auto) await_resume() {
         if (canceled_) {
@@ -48,7 +48,7 @@ public:
         if (self_.outcome() != claim::canceled) return true;
         leave();
         pass_on();
-        return !park(false);
+        return !park(0);
     }
 
 private:
@@ -62,7 +62,7 @@ private:
         op_.delist(none);
     }
     // True: parked; nothing of the frame is touched any more.
-    bool park(bool cancellable) noexcept {
+    bool park(ticket endable) noexcept {
         lock& guard = *op_.guard();
         wake_chain none;
         guard.acquire();
@@ -70,17 +70,17 @@ private:
             guard.release();
             return false;
         }
-        const ticket turn = self_.prepare(cancellable);
+        const ticket turn = self_.prepare(endable);
         op_.enlist(self_, claim::for_case(turn, 0));
         self_.note_wait(op_.kind(), op_.object(), op_.where);
-        self_.hook = cancellable ? this : nullptr;  // J1
+        self_.hook = endable ? this : nullptr;  // J1
         self_.publish(turn);
-        if (cancellable && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled))) {
+        if (endable && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled))) {
             self_.hook = nullptr;
             op_.delist(none);
             guard.release();
             pass_on();
-            return park(false);
+            return park(0);
         }
         guard.release();
         return true;
@@ -95,8 +95,8 @@ private:
 /// Blocks the thread until a joinable has ended; throws `canceled` if the surrounding context ends before.
 template <class Op>
 void block_once(Op& op) {
-    wait_case entry{&op, &case_ops_of<Op>, 0, nullptr};
-    lock* guard = nullptr;
+    wait_case entry = case_of(op, 0);
+    any_lock guard;
     multi_wait w{{&entry, 1}, {}, {&guard, 1}};
     w.set_note(op.kind(), op.object(), op.where);
     block_on(w);

@@ -30,9 +30,9 @@ namespace sluice::detail {
 
 inline constexpr std::size_t no_position = std::numeric_limits<std::size_t>::max();
 
-/// What a wait does with one of its cases. All but `guard` are called under the guard.
+/// What a wait does with one of its cases. All but `may_be_ready` are called under the guard.
 struct case_ops {
-    lock* (*guard)(void*) noexcept;  // null: never ready
+    bool (*may_be_ready)(const void*) noexcept;  // without the guard: false: at this moment it was not
     bool (*try_commit)(void*, wake_chain&) noexcept;
     void (*enlist)(void*, waiter&, ticket) noexcept;
     void (*delist)(void*, wake_chain&) noexcept;  // leaving may let others in
@@ -40,7 +40,10 @@ struct case_ops {
 
 template <class Op>
 inline constexpr case_ops case_ops_of{
-    [](void* op) noexcept { return static_cast<Op*>(op)->guard(); },
+    [](const void* op) noexcept {
+        if constexpr (requires(const Op& o) { o.may_be_ready(); }) return static_cast<const Op*>(op)->may_be_ready();
+        else return op != nullptr;
+    },
     [](void* op, wake_chain& woken) noexcept { return static_cast<Op*>(op)->try_commit(woken); },
     [](void* op, waiter& who, ticket turn) noexcept { static_cast<Op*>(op)->enlist(who, turn); },
     [](void* op, wake_chain& woken) noexcept { static_cast<Op*>(op)->delist(woken); }};
@@ -49,8 +52,13 @@ struct wait_case {
     void* op = nullptr;
     const case_ops* ops = nullptr;
     std::size_t position = 0;
-    lock* guard = nullptr;
+    any_lock guard;  // null: never ready
 };
+
+template <class Op>
+wait_case case_of(Op& op, std::size_t position) noexcept {
+    return {&op, &case_ops_of<Op>, position, op.guard()};
+}
 
 struct wait_watch {
     context_node* context = nullptr;
@@ -71,7 +79,7 @@ SLUICE_NOINLINE inline std::uint32_t next_random() noexcept {
 
 class multi_wait {
 public:
-    multi_wait(std::span<wait_case> cases, std::span<wait_watch> watches, std::span<lock*> guards) noexcept
+    multi_wait(std::span<wait_case> cases, std::span<wait_watch> watches, std::span<any_lock> guards) noexcept
         : cases_{cases}, watches_{watches}, guards_{guards} {}
     multi_wait(const multi_wait&) = delete;
     multi_wait& operator=(const multi_wait&) = delete;
@@ -97,25 +105,30 @@ public:
 
     /// Tries without waiting. True: ended, see fired().
     bool try_now(const task_state* self) noexcept {
-        for (auto& c : cases_) c.guard = c.ops->guard(c.op);
-        surrounding_ = self && self->is_cancellable() && !names_own_context(self);
-        if (surrounding_ && self->must_stop()) return end_with(canceled_position);
+        me_ = this_thread_id();
+        endable_ = self ? self->endable() : 0;
+        if (endable_ && names_own_context(self)) endable_ = claim::stoppable;
+        if (must_stop(self)) return end_with(canceled_position);
         if (prioritized_) {
             if (try_in_order()) return true;
         } else {
             for (auto& w : watches_)
                 if (w.context && w.context->error() != context_error::none) return end_with(w.position);
-            shuffle();
-            for (auto& c : cases_)
-                if (c.guard && try_one(c)) return true;
+            for (std::size_t i = 0; i < cases_.size(); ++i) {
+                draw(i);
+                if (try_one(cases_[i])) return true;
+            }
         }
         if (otherwise_ != no_position) {
             // Values may move between the channels while we look at one after the other: decide under all guards.
             if (cases_.size() > 1 && try_all_locked()) return true;
             return end_with(otherwise_);
         }
-        if (deadline_ != no_deadline && deadline_ <= std::chrono::steady_clock::now())
+        if (deadline_ != no_deadline && deadline_ <= std::chrono::steady_clock::now()) {
+            // The same: a case that was ready all the time beats the deadline.
+            if (cases_.size() > 1 && try_all_locked()) return true;
             return end_with(deadline_position_ == no_position ? timed_out_position : deadline_position_);
+        }
         return false;
     }
 
@@ -133,7 +146,7 @@ public:
         }
         arming_.acquire();
         who_ = &who;
-        const ticket turn = who.prepare(surrounding_);
+        const ticket turn = who.prepare(endable_);
         for (auto& c : cases_)
             if (c.guard) c.ops->enlist(c.op, who, claim::for_case(turn, c.position));
         const bool wants_timer = !is_thread && deadline_ != no_deadline;
@@ -161,7 +174,7 @@ public:
                 w.context->watchers.push_back(w.node);
             }
         }
-        if (surrounding_ && self->must_stop()) ended = claim::with_state(turn, claim::canceled);
+        if (must_stop(self)) ended = claim::with_state(turn, claim::canceled);
         const bool mine = ended && who.try_claim(ended);  // M3
         unlock_all();
         lock& last = arming_;
@@ -184,13 +197,13 @@ public:
         if (outcome == claim::canceled) fired_ = canceled_position;
         else if (outcome == claim::timed_out) fired_ = timed_out_position;
         else fired_ = static_cast<std::size_t>(outcome - claim::first_case);
+        const thread_id me = this_thread_id();
         for (auto& c : cases_) {
             if (!c.guard || c.position == fired_) continue;  // the winner's node was unlinked by the winner
             wake_chain woken;
-            {
-                const hold guard{*c.guard};
-                c.ops->delist(c.op, woken);
-            }
+            c.guard.acquire(me);
+            c.ops->delist(c.op, woken);
+            c.guard.release();
             woken.wake_all();
         }
         for (auto& w : watches_) {
@@ -217,6 +230,11 @@ private:
                                                  : claim::for_case(turn, deadline_position_);
     }
 
+    bool must_stop(const task_state* self) const noexcept {
+        if (endable_ & claim::cancellable) return self->must_stop();
+        return endable_ && self->must_stop_itself();
+    }
+
     bool names_own_context(const task_state* self) const noexcept {
         const context_node* const own = self->where().context;
         if (!own) return false;
@@ -226,12 +244,11 @@ private:
     }
 
     bool try_one(wait_case& c) noexcept {
+        if (!c.guard || !c.ops->may_be_ready(c.op)) return false;
         wake_chain woken;
-        bool done = false;
-        {
-            const hold guard{*c.guard};
-            done = c.ops->try_commit(c.op, woken);
-        }
+        c.guard.acquire(me_);
+        const bool done = c.ops->try_commit(c.op, woken);
+        c.guard.release();
         woken.wake_all();
         return done && end_with(c.position);
     }
@@ -248,7 +265,7 @@ private:
             const std::size_t at = std::min({at_case, at_watch, at_deadline});
             if (at == no_position) return false;
             if (at == at_case) {
-                if (cases_[c].guard && try_one(cases_[c])) return true;
+                if (try_one(cases_[c])) return true;
                 ++c;
             } else if (at == at_watch) {
                 auto* const context = watches_[w].context;
@@ -274,12 +291,11 @@ private:
         return false;
     }
 
-    // Fisher and Yates, as by Durstenfeld 1964.
-    void shuffle() noexcept {
-        for (std::size_t i = cases_.size(); i > 1; --i) {
-            const std::size_t j = static_cast<std::size_t>((std::uint64_t{next_random()} * i) >> 32);
-            std::swap(cases_[i - 1], cases_[j]);
-        }
+    // One step of the shuffle of Fisher and Yates: any case that has not been drawn yet comes to place `i`.
+    void draw(std::size_t i) noexcept {
+        const std::size_t left = cases_.size() - i;
+        if (left > 1)
+            std::swap(cases_[i], cases_[i + static_cast<std::size_t>((std::uint64_t{next_random()} * left) >> 32)]);
     }
 
     void lock_all() noexcept {
@@ -287,17 +303,18 @@ private:
         for (auto& c : cases_)
             if (c.guard) guards_[guard_count_++] = c.guard;
         const auto used = guards_.first(guard_count_);
-        std::sort(used.begin(), used.end(), std::less<>{});
+        std::sort(used.begin(), used.end());
         guard_count_ = static_cast<std::size_t>(std::unique(used.begin(), used.end()) - used.begin());
-        for (std::size_t i = 0; i < guard_count_; ++i) guards_[i]->acquire();
+        for (std::size_t i = 0; i < guard_count_; ++i) guards_[i].acquire(me_);
     }
     void unlock_all() noexcept {
-        for (std::size_t i = guard_count_; i-- > 0;) guards_[i]->release();
+        for (std::size_t i = guard_count_; i-- > 0;) guards_[i].release();
     }
 
     std::span<wait_case> cases_;
     std::span<wait_watch> watches_;
-    std::span<lock*> guards_;
+    std::span<any_lock> guards_;
+    thread_id me_ = 0;  // who tries and arms
     std::size_t guard_count_ = 0;
     lock arming_;
     time_point deadline_ = no_deadline;
@@ -305,7 +322,7 @@ private:
     std::size_t otherwise_ = no_position;
     std::size_t fired_ = no_position;
     bool prioritized_ = false;
-    bool surrounding_ = false;
+    ticket endable_ = 0;
     wait_kind kind_ = wait_kind::select;
     const void* on_ = nullptr;
     place at_{};

@@ -25,6 +25,15 @@
 #define SLUICE_NOINLINE
 #endif
 
+// For the few functions that every operation passes through, where the compiler's own limits cost a third of the time.
+#if defined(__GNUC__) || defined(__clang__)
+#define SLUICE_ALWAYS_INLINE [[gnu::always_inline]] inline
+#elif defined(_MSC_VER)
+#define SLUICE_ALWAYS_INLINE __forceinline
+#else
+#define SLUICE_ALWAYS_INLINE inline
+#endif
+
 #if defined(__clang__)
 #define SLUICE_LIFETIMEBOUND [[clang::lifetimebound]]
 #else

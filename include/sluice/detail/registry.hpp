@@ -64,12 +64,19 @@ public:
 
     lock& mutex_of(const task_state& t) noexcept { return of(t.shard).mutex; }
 
-    /// H1: marks the home as ended, then claims every task that waits and may be cancelled.
-    void cancel_tasks(std::uint32_t how, wake_chain& woken) noexcept {
+    /// H1: marks the home as ended, then claims every task whose wait may be ended by what `bit` stands for.
+    void cancel_tasks(std::uint32_t how, ticket bit, wake_chain& woken) noexcept {
         ended.store(how, std::memory_order_seq_cst);
-        for_each_task([&](task_state& t) {
-            if (t.try_cancel()) woken.push(t);
-        });
+        const task_state* const caller = this_thread_state().task;
+        bool somebody_runs = false;
+        const auto end_wait = [&, bit](task_state& t) {
+            if (t.try_cancel(bit)) woken.push(t);
+            else somebody_runs |= &t != caller && t.may_be_about_to_wait();
+        };
+        for_each_task(end_wait);
+        if (!somebody_runs) return;
+        heavy_barrier();  // W6
+        for_each_task(end_wait);
     }
 
     template <class F>

@@ -2,8 +2,8 @@
 // run_queue.hpp: which ready tasks does a worker hold, and how do others take some?
 //
 // A ring of tasks. The owner appends without a lock; taking from either end, by the owner or by a thief, needs the
-// queue's lock. Removal costs the owner one uncontended exchange, as much as the fence of a lock-free deque would,
-// and half a queue moves to a thief at once.
+// queue's lock, whose favourite is the owner while thieves are rare (biased_lock.hpp). Half a queue moves to a thief at
+// once.
 // R1  Only the owner writes `tail_`; only who holds the lock writes `head_`, or lowers `tail_`.
 // R2  Slots in [head_, tail_) are full. The owner writes slot tail_ before it raises tail_ (release).
 #pragma once
@@ -30,30 +30,27 @@ public:
     }
 
     /// Owner.
-    task_state* pop_newest() noexcept {
+    task_state* pop_newest(thread_id me) noexcept {
         if (size() == 0) return nullptr;
-        const hold guard{mutex_};
-        const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
-        if (tail == head_.load(std::memory_order_relaxed)) return nullptr;
-        tail_.store(tail - 1, std::memory_order_relaxed);
-        return slots_[(tail - 1) % capacity].load(std::memory_order_relaxed);
-    }
-
-    task_state* pop_oldest() noexcept {
-        if (size() == 0) return nullptr;
-        const hold guard{mutex_};
-        const std::uint32_t head = head_.load(std::memory_order_relaxed);
-        // acquire: R2, for a thief.
-        if (head == tail_.load(std::memory_order_acquire)) return nullptr;
-        task_state* const t = slots_[head % capacity].load(std::memory_order_relaxed);
-        head_.store(head + 1, std::memory_order_release);
+        mutex_.acquire(me);
+        task_state* const t = take_newest();
+        mutex_.release();
         return t;
     }
 
-    /// Thief: moves the older half (at least one) to `to`, at most `most`. Gives up when another holds the lock.
+    task_state* pop_oldest(thread_id me) noexcept {
+        if (size() == 0) return nullptr;
+        mutex_.acquire(me);
+        task_state* const t = take_oldest();
+        mutex_.release();
+        return t;
+    }
+
+    /// Thief: moves the older half (at least one) to `to`, at most `most`.
     template <class F>
-    std::uint32_t steal_half(std::uint32_t most, F&& to) noexcept {
-        if (size() == 0 || !mutex_.try_acquire()) return 0;
+    std::uint32_t steal_half(thread_id me, std::uint32_t most, F&& to) noexcept {
+        if (size() == 0) return 0;
+        mutex_.acquire(me);
         std::uint32_t head = head_.load(std::memory_order_relaxed);
         const std::uint32_t there = tail_.load(std::memory_order_acquire) - head;
         const std::uint32_t count = std::min(most, (there + 1) / 2);
@@ -68,7 +65,23 @@ public:
     }
 
 private:
-    lock mutex_;
+    task_state* take_newest() noexcept {
+        const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
+        if (tail == head_.load(std::memory_order_relaxed)) return nullptr;
+        tail_.store(tail - 1, std::memory_order_relaxed);
+        return slots_[(tail - 1) % capacity].load(std::memory_order_relaxed);
+    }
+
+    task_state* take_oldest() noexcept {
+        const std::uint32_t head = head_.load(std::memory_order_relaxed);
+        // acquire: R2, for a thief.
+        if (head == tail_.load(std::memory_order_acquire)) return nullptr;
+        task_state* const t = slots_[head % capacity].load(std::memory_order_relaxed);
+        head_.store(head + 1, std::memory_order_release);
+        return t;
+    }
+
+    biased_lock mutex_;
     std::atomic<std::uint32_t> head_{0};
     std::atomic<std::uint32_t> tail_{0};
     std::array<std::atomic<task_state*>, capacity> slots_{};

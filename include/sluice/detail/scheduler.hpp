@@ -98,11 +98,7 @@ public:
         auto& me = this_thread_state();
         if (!me.worker || &me.worker->runtime != this) return inject(t);
         worker& w = *me.worker;
-        // Only this thread fills the slot, so an empty one stays empty. release: the frame must be visible to a thief.
-        if (!w.run_next.load(std::memory_order_relaxed)) return w.run_next.store(&t, std::memory_order_release);
-        // acq_rel: a thief may take the old one.
-        if (task_state* const displaced = w.run_next.exchange(&t, std::memory_order_acq_rel))
-            push(w, w.woken, *displaced);
+        if (task_state* const displaced = w.put_next(t)) push(w, w.woken, *displaced);
     }
 
     /// One of several that become ready together, oldest first: behind those that are ready already.
@@ -232,14 +228,14 @@ private:
             // Full: the older half goes where everybody finds it.
             const hold guard{mutex_};
             for (unsigned i = 0; i < run_queue::capacity / 2; ++i)
-                if (auto* old = queue.pop_oldest()) shared_.push(*old);
+                if (auto* old = queue.pop_oldest(w.served_by)) shared_.push(*old);
             shared_.push(t);
         }
         // relaxed: a missed idle worker is a missed chance that the monitor repairs (S4, S5).
-        if (queue.size() >= worth_moving && idle_count_.load(std::memory_order_relaxed) > 0 &&
+        const bool is_worth_it = &queue == &w.spawned ? queue.size() >= worth_moving : w.has_a_queue_to_move();
+        if (is_worth_it && idle_count_.load(std::memory_order_relaxed) > 0 &&
             searching_.load(std::memory_order_relaxed) == 0)
             wake_one();
-        static_cast<void>(w);
     }
 
     SLUICE_NOINLINE void inject(task_state& t) noexcept {
@@ -285,9 +281,11 @@ private:
         me.worker = &w;
         me.runtime = this;
         running loop;
+        loop.thread = w.served_by = this_thread_id();
         while (me.worker == &w) {  // S2
             if (task_state* const t = find(w)) run(*t, loop, me);
             else if (!sleep(w)) break;
+            else w.begin_steps();
         }
         me.worker = nullptr;
         me.runtime = nullptr;
@@ -298,9 +296,11 @@ private:
     task_state* find(worker& w) noexcept {
         w.progress.store(++w.turn, std::memory_order_relaxed);
         if (w.turn % worker::fairness == 0) {
-            fire_timers();
+            const auto now = std::chrono::steady_clock::now();
+            w.measure_steps(now);
+            fire_timers([&] { return now; });
             if (auto* t = take_shared(w)) return t;
-            if (auto* t = w.spawned.pop_oldest()) return t;
+            if (auto* t = w.spawned.pop_oldest(w.served_by)) return t;
         }
         if (auto* t = w.take_own()) return t;
         if (auto* t = take_shared(w)) return t;
@@ -351,9 +351,10 @@ private:
                 else mine.try_push(t);  // never full: ours was empty, and half a queue fits
             };
         };
-        from.spawned.steal_half(run_queue::capacity / 2, keep_in(w.spawned));
-        if (!first) from.woken.steal_half(run_queue::capacity / 2, keep_in(w.woken));
-        if (!first && from.next_is_stale.exchange(false, std::memory_order_relaxed)) first = from.take_next();
+        from.spawned.steal_half(w.served_by, run_queue::capacity / 2, keep_in(w.spawned));
+        if (!first && from.has_a_queue_to_move())
+            from.woken.steal_half(w.served_by, run_queue::capacity / 2, keep_in(w.woken));
+        if (!first) first = from.steal_next();
         return first;
     }
 
@@ -494,7 +495,7 @@ private:
             const hold guard{homes_mutex_};
             closing_ = true;
             for (home* h = homes_; h; h = h->next_of_runtime)
-                h->cancel_tasks(static_cast<std::uint32_t>(context_error::canceled), woken);
+                h->cancel_tasks(static_cast<std::uint32_t>(context_error::canceled), claim::stoppable, woken);
         }
         woken.wake_all();
     }

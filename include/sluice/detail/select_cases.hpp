@@ -51,7 +51,7 @@ public:
                                            std::is_trivially_destructible_v<Sink>;
 
     operation_case(Op op, Sink to) : op_{std::move(op)}, to_{std::move(to)} {}
-    wait_case entry(std::size_t position) noexcept { return {&op_, &case_ops_of<Op>, position, nullptr}; }
+    wait_case entry(std::size_t position) noexcept { return case_of(op_, position); }
     void fire() {
         if constexpr (std::is_same_v<Sink, no_handler>) static_cast<void>(op_.result());
         else to_.put(op_.result());
@@ -71,7 +71,7 @@ public:
     static constexpr case_kind kind = case_kind::operation;
     static constexpr bool may_be_awaited = true;
     explicit join_case(Join op) : op_{std::move(op)} {}
-    wait_case entry(std::size_t position) noexcept { return {&op_, &case_ops_of<Join>, position, nullptr}; }
+    wait_case entry(std::size_t position) noexcept { return case_of(op_, position); }
     void fire() const noexcept {}
 
 private:
@@ -197,7 +197,7 @@ private:
     bool in_order_;
     std::array<wait_case, operations> entries_{};
     std::array<wait_watch, contexts> watches_{};
-    std::array<lock*, operations> guards_{};
+    std::array<any_lock, operations> guards_{};
     multi_wait wait_{entries_, watches_, guards_};
 };
 

@@ -148,8 +148,13 @@ inline void request_stop(task_state& t) noexcept {
         const hold guard{t.join_mutex};
         if (t.has_ended()) return;
         t.mark_stop_requested();
-        mine = t.try_cancel();
         own = t.pin_own_context();
+        // The end of a context of its own ends its waits, by value those that name it.
+        if (!own) mine = t.try_cancel(claim::stoppable);
+        if (!own && !mine && &t != this_thread_state().task && t.may_be_about_to_wait()) {
+            heavy_barrier();  // waiter.hpp, W6
+            mine = t.try_cancel(claim::stoppable);
+        }
     }
     if (mine) t.wake();
     if (own) {

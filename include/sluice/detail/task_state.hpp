@@ -15,6 +15,7 @@
 #include <exception>
 #include <source_location>
 
+#include "biased_lock.hpp"
 #include "frame_pool.hpp"
 #include "waiter.hpp"
 
@@ -62,6 +63,7 @@ constexpr const char* to_string(wait_kind k) noexcept {
 /// Where one thread's loop stands. Coroutines are resumed from a loop, never from one another: the depth of awaits
 /// costs no stack on any compiler and at any optimization level.
 struct running {
+    thread_id thread = 0;           // whose loop it is
     std::coroutine_handle<> next;   // to be resumed by the loop when the current frame suspends
     task_state* ended = nullptr;    // its root frame has reached the end
     task_state* yielded = nullptr;  // wants to go to the back of the queue
@@ -101,8 +103,10 @@ public:
     virtual std::exception_ptr unclaimed_error() const noexcept = 0;
 
     bool must_stop() const noexcept;           // context_tree.hpp
+    bool must_stop_itself() const noexcept;    // context_tree.hpp
     [[noreturn]] void throw_canceled() const;  // context_tree.hpp
-    bool is_cancellable() const noexcept { return shields_ == 0; }
+    /// What may end a wait of this task (waiter.hpp, W6).
+    ticket endable() const noexcept { return shields_ == 0 ? claim::stoppable | claim::cancellable : 0; }
 
     void suspend_at(std::coroutine_handle<> h) noexcept { target_ = h.address(); }
     std::coroutine_handle<> frame() const noexcept { return std::coroutine_handle<>::from_address(target_); }

@@ -4,7 +4,7 @@
 // The claim word belongs to whoever waits (a task or a thread), not to the wait. A wait is one
 // channel operation or one select; its nodes stand in the lists of what it waits for.
 //
-//   word = | epoch | cancellable | state |      state: idle, waiting, canceled, timed_out, first_case + i
+//   word = | epoch | cancellable | stoppable | state |      state: idle, waiting, canceled, timed_out, first_case + i
 //
 //   idle ──publish──▶ waiting ──claim by case i──▶ first_case + i ──┐
 //     ▲                  ├──────claim by the canceller──▶ canceled ─┤
@@ -19,7 +19,10 @@
 //     lets the lock go; the other nodes are unlinked by the waiter after its wake; a loser drops the dead node it met.
 // W5  Parking happens under a lock that the waiter needs in order to go on: link, publish, arm, look; after the
 //     release nothing of the frame or the channel is touched. (await.hpp, multi_wait.hpp)
-// W6  Publish-then-look against flag-then-claim is store buffering: these four accesses are seq_cst.
+// W6  Publish-then-look against flag-then-claim is store buffering: the canceller, who comes rarely, pays the barrier
+//     for both (asymmetric.hpp), unless it sees the waiter waiting.
+//     `stoppable`: a stop of the task itself may end the wait; `cancellable`: the end of its context too. A shield takes
+//     both away, a wait that names the own context takes the second: its watch speaks for the context then.
 // W7  Lock order: guards of cases by address, then a wait's own arming lock, then either the timers' lock or one
 //     context's lock, then a registry shard.
 #pragma once
@@ -30,20 +33,22 @@
 #include <cstdint>
 #include <utility>
 
+#include "asymmetric.hpp"
 #include "parker.hpp"
 
 namespace sluice::detail {
 
 class waiter;
 
-/// An epoch of one waiter, its cancellable bit, and the state with which the holder of this ticket would win.
+/// An epoch of one waiter, its two bits, and the state with which the holder of this ticket would win.
 using ticket = std::uint64_t;
 
 namespace claim {
 inline constexpr unsigned state_bits = 20;
 inline constexpr ticket state_mask = (ticket{1} << state_bits) - 1;
-inline constexpr ticket cancellable = ticket{1} << state_bits;
-inline constexpr ticket epoch_one = ticket{1} << (state_bits + 1);
+inline constexpr ticket stoppable = ticket{1} << state_bits;
+inline constexpr ticket cancellable = ticket{1} << (state_bits + 1);
+inline constexpr ticket epoch_one = ticket{1} << (state_bits + 2);
 
 inline constexpr ticket idle = 0;
 inline constexpr ticket waiting = 1;
@@ -66,18 +71,16 @@ public:
     waiter(const waiter&) = delete;
     waiter& operator=(const waiter&) = delete;
 
-    /// Owner: begins the next epoch.
-    ticket prepare(bool is_cancellable) noexcept {
+    /// Owner: begins the next epoch. `endable`: claim::stoppable, claim::cancellable, both or none.
+    ticket prepare(ticket endable) noexcept {
         // relaxed: only the owner leaves a claimed or idle state.
         const ticket last = word_.load(std::memory_order_relaxed);
-        const ticket epoch = (last & ~(claim::state_mask | claim::cancellable)) + claim::epoch_one;
-        return is_cancellable ? epoch | claim::cancellable : epoch;
+        return ((last & ~(claim::epoch_one - 1)) + claim::epoch_one) | endable;
     }
 
     /// Owner: from now on others may claim. The look at flags comes after it (W6).
     void publish(ticket t) noexcept {
-        // seq_cst: W6. It also releases the nodes and the frame to whoever claims.
-        word_.store(claim::with_state(t, claim::waiting), std::memory_order_seq_cst);
+        announce(word_, claim::with_state(t, claim::waiting));  // W6; it releases nodes and frame to whoever claims
     }
 
     /// Ends the wait of `t` with the state in `t`; false: somebody else did.
@@ -87,13 +90,18 @@ public:
         return word_.compare_exchange_strong(expected, t, std::memory_order_seq_cst, std::memory_order_relaxed);
     }
 
-    /// The canceller, who knows the waiter but no ticket: ends a wait that may be cancelled.
-    bool try_cancel() noexcept {
+    /// The canceller, who knows the waiter but no ticket: ends a wait that may be ended by what `bit` stands for.
+    bool try_cancel(ticket bit) noexcept {
         // seq_cst: W6: flag first, then this look.
         ticket seen = word_.load(std::memory_order_seq_cst);
-        if ((seen & claim::state_mask) != claim::waiting || !(seen & claim::cancellable)) return false;
+        if ((seen & claim::state_mask) != claim::waiting || !(seen & bit)) return false;
         return word_.compare_exchange_strong(seen, claim::with_state(seen, claim::canceled), std::memory_order_seq_cst,
                                              std::memory_order_relaxed);
+    }
+
+    /// The canceller, after its flag: whether a wait may be about to be published that only a barrier shows.
+    bool may_be_about_to_wait() const noexcept {
+        return (word_.load(std::memory_order_seq_cst) & claim::state_mask) != claim::waiting;
     }
 
     /// Owner, after the wake: what the wait ended with.
@@ -140,14 +148,16 @@ public:
         last_ = &w;
     }
     bool empty() const noexcept { return !head_; }
-    void wake_all() noexcept {
-        if (!head_) return;
+    SLUICE_ALWAYS_INLINE void wake_all() noexcept {
+        if (head_) wake_some();
+    }
+
+private:
+    void wake_some() noexcept {
         waiter* w = std::exchange(head_, nullptr);
         if (!w->link) w->wake();
         else wake_many(w);
     }
-
-private:
     static void wake_many(waiter* w) noexcept;  // scheduler.hpp: a batch goes to the queue at once
 
     waiter* head_ = nullptr;

@@ -20,7 +20,7 @@ public:
     /// Takes the next task of this worker's own.
     task_state* take_own() noexcept {
         if (std::exchange(somebody_yielded, false))
-            if (auto* t = spawned.pop_newest()) return t;
+            if (auto* t = spawned.pop_newest(served_by)) return t;
         if (chain_ < fairness) {
             if (auto* t = take_next()) {
                 ++chain_;
@@ -28,20 +28,61 @@ public:
             }
         }
         chain_ = 0;
-        if (auto* t = woken.pop_oldest()) return t;
-        if (auto* t = spawned.pop_newest()) return t;
+        if (auto* t = woken.pop_oldest(served_by)) return t;
+        if (auto* t = spawned.pop_newest(served_by)) return t;
         return take_next();
     }
 
-    task_state* take_next() noexcept {
-        // relaxed: a miss is a miss; the exchange decides.
-        if (!run_next.load(std::memory_order_relaxed)) return nullptr;
-        // acq_rel: a thief may take it as well.
-        return run_next.exchange(nullptr, std::memory_order_acq_rel);
+    /// Owner: what is ready next; what was there before goes behind the others that were woken, or is returned.
+    task_state* put_next(task_state& t) noexcept {
+        // Only the owner fills the slot, so an empty one stays empty. release: the frame must be visible to a thief.
+        if (!run_next_.load(std::memory_order_relaxed)) {
+            run_next_.store(&t, std::memory_order_release);
+            return nullptr;
+        }
+        return exchange_next(&t);
     }
 
+    task_state* take_next() noexcept {
+        return run_next_.load(std::memory_order_relaxed) ? exchange_next(nullptr) : nullptr;
+    }
+
+    /// Thief: takes what has waited behind a long step.
+    task_state* steal_next() noexcept {
+        if (!next_is_stale.load(std::memory_order_relaxed) || !thieves_.try_acquire()) return nullptr;
+        task_state* t = nullptr;
+        if (next_is_stale.exchange(false, std::memory_order_relaxed)) {
+            thief_at_next_.store(true, std::memory_order_seq_cst);
+            heavy_barrier();
+            if (!at_next_.load(std::memory_order_seq_cst)) t = run_next_.exchange(nullptr, std::memory_order_acq_rel);
+            thief_at_next_.store(false, std::memory_order_release);
+        }
+        thieves_.release();
+        return t;
+    }
+
+    /// Whether what was woken here would wait so long for its turn that moving some of it pays.
+    bool has_a_queue_to_move() const noexcept {
+        const std::uint32_t waiting = woken.size();
+        return waiting >= worth_moving ||
+               std::uint64_t{waiting} * step_ns.load(std::memory_order_relaxed) >= worth_moving_ns;
+    }
+
+    /// Now and then: how long a step takes.
+    void measure_steps(time_point now) noexcept {
+        if (measured_at_ != time_point{}) {
+            const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now - measured_at_).count();
+            const auto mean = static_cast<std::uint64_t>(ns) / fairness;
+            step_ns.store(static_cast<std::uint32_t>(std::min<std::uint64_t>(mean, longest_step)),
+                          std::memory_order_relaxed);
+        }
+        measured_at_ = now;
+    }
+
+    void begin_steps() noexcept { measured_at_ = {}; }
+
     bool has_ready() const noexcept {
-        return run_next.load(std::memory_order_relaxed) || woken.size() || spawned.size();
+        return run_next_.load(std::memory_order_relaxed) || woken.size() || spawned.size();
     }
 
     std::uint32_t random() noexcept {  // xorshift32, Marsaglia 2003
@@ -58,11 +99,12 @@ public:
 
     runtime_core& runtime;
     const unsigned index;
-    std::atomic<task_state*> run_next{nullptr};
+    thread_id served_by = 0;
     std::uint32_t turn = 0;
     bool somebody_yielded = false;           // to the woken, whom it stands behind, and to one spawned task
     std::atomic<std::uint32_t> progress{0};  // the turn, for the monitor
     std::atomic<bool> next_is_stale{false};  // the monitor: run-next may be stolen
+    std::atomic<std::uint32_t> step_ns{0};   // how long a step took lately
     std::atomic<std::uint64_t> started_tasks{0};
     std::atomic<std::uint64_t> ended_tasks{0};
     std::atomic<std::uint64_t> steals{0};
@@ -73,6 +115,30 @@ public:
     run_queue spawned;
 
 private:
+    // Owner. A thief comes rarely, so he pays for both (asymmetric.hpp): he says so and looks whether we are at it; we
+    // say that we are at it and look for a thief.
+    SLUICE_ALWAYS_INLINE task_state* exchange_next(task_state* t) noexcept {
+        task_state* before = nullptr;
+        announce(at_next_, true);
+        if (thief_at_next_.load(std::memory_order_seq_cst)) [[unlikely]] {
+            before = run_next_.exchange(t, std::memory_order_acq_rel);
+        } else {
+            before = run_next_.load(std::memory_order_relaxed);
+            run_next_.store(t, std::memory_order_release);
+        }
+        at_next_.store(false, std::memory_order_release);
+        return before;
+    }
+
+    static constexpr std::uint32_t worth_moving = 16;
+    static constexpr std::uint32_t worth_moving_ns = 30'000;
+    static constexpr std::uint64_t longest_step = 1'000'000;
+
+    std::atomic<task_state*> run_next_{nullptr};
+    time_point measured_at_{};
+    std::atomic<bool> at_next_{false};
+    std::atomic<bool> thief_at_next_{false};
+    lock thieves_;
     unsigned chain_ = 0;  // run-next resumes in a row
     std::uint32_t random_;
 };

@@ -1024,6 +1024,34 @@ TEST(Shielded, AParkedWaitIsNotEndedByACancellation) {
     EXPECT_EQ(h.get(), 7);
 }
 
+// --- a wait that names the task's own context ---
+
+task<> wait_naming(context own, channel<int> ch) { static_cast<void>(co_await ch.async_receive(own)); }
+
+TEST(NamingTheOwnContext, LeavesTheTaskToItsHandle) {
+    const auto source = sluice::with_cancel(context::background());
+    channel<int> ch{0};
+    auto h = sluice::go(source.get(), wait_naming, source.get(), ch);
+    ASSERT_TRUE(eventually([&] { return receivers_waiting(ch) == 1; }));
+    h.cancel();
+    EXPECT_THROW(h.get(), canceled);
+}
+
+TEST(NamingTheOwnContext, LeavesTheTaskToTheEndOfItsRun) {
+    const auto source = sluice::with_cancel(context::background());
+    channel<int> ch{0};
+    std::string said;
+    sluice::run_options options;
+    options.grace = 5s;
+    options.diagnostics = [&](std::string_view text) { said += text; };
+    sluice::run(options, [&]() -> task<> {
+        auto h = sluice::go(source.get(), wait_naming, source.get(), ch);
+        while (receivers_waiting(ch) == 0) co_await sluice::yield();
+    });
+    EXPECT_EQ(said, "");
+    EXPECT_FALSE(source.get().done());
+}
+
 TEST(Shielded, CoversEverythingInAnAwaitedTask) {
     runtime rt;
     const channel<int> ch{0};

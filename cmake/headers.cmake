@@ -38,6 +38,7 @@ set(sluice_detail_headers
     sluice/detail/join.hpp
     sluice/detail/lock.hpp
     sluice/detail/multi_wait.hpp
+    sluice/detail/nested_channels.hpp
     sluice/detail/own_context.hpp
     sluice/detail/parker.hpp
     sluice/detail/platform.hpp

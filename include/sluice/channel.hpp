@@ -33,8 +33,9 @@ std::pair<sender<T>, receiver<T>> make_channel(std::size_t capacity, detail::pla
 /// Memory: what was done before a send is visible after its receive; the k-th receive from a channel of capacity C is
 ///     visible to the (k + C)-th sender; a close is visible to who sees it.
 /// Thread safety: all operations from any thread; a handle object itself is a pointer, copied and assigned by one.
-/// Exceptions: moves of elements that may throw happen in the sender's call; if one throws, nothing was sent.
-/// Complexity: O(1) for each operation.
+/// Exceptions: moves of elements that may throw happen in the sender's call; if one throws, nothing was sent. The
+///     destructor of an element must not throw.
+/// Complexity: O(1) for each operation. Channels inside channels are destroyed on little stack, however deep they nest.
 ///
 ///     sluice::channel<int> ch{16};
 ///     std::jthread producer{[ch] { for (int i = 0; i < 100; ++i) if (!ch.send(i)) break; ch.close(); }};

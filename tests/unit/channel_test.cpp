@@ -5,9 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include <any>
 #include <string>
-#include <thread>
 #include <unordered_set>
 #include <vector>
 
@@ -400,55 +398,6 @@ TEST(Channel, AChainOfTenThousandTasksPassesAValueFromEndToEnd) {
     }
     ASSERT_TRUE(left.send(1));
     EXPECT_EQ(*leftmost.receive(), links + 1);
-}
-
-// CH-25
-TEST(Channel, AChannelMayTravelThroughAChannelAThousandTimesNested) {
-    channel<std::any> outer{1};
-    for (int depth = 0; depth < 1000; ++depth) {
-        const channel<std::any> next{1};
-        ASSERT_TRUE(next.try_send(std::any{outer}));
-        outer = next;
-    }
-    EXPECT_EQ(outer.size(), 1u);  // and now all of them go at once
-}
-
-/// What a server is asked, and where the next question goes.
-struct question {
-    int number;
-    channel<question> next;
-};
-
-// CH-25
-TEST(Channel, AnElementMayHoldAChannelOfItsOwnKind) {
-    const channel<question> first{1};
-    const channel<question> second{1};
-    ASSERT_TRUE(first.send(question{1, second}));
-    const auto q = first.receive();
-    ASSERT_TRUE(q->next.send(question{2, {}}));
-    EXPECT_EQ(second.receive()->number, 2);
-}
-
-// CH-26
-TEST(Channel, ADestructorOfAThreadLocalMayStillBlockOnAChannel) {
-    struct last_words {
-        channel<int> in;
-        channel<int> out;
-        ~last_words() {
-            if (const auto v = in.receive()) static_cast<void>(out.send(*v + 1));
-        }
-    };
-    const channel<int> in{0};
-    const channel<int> out{1};
-    std::thread leaving{[&] {
-        thread_local last_words words{in, out};  // made before the thread's first wait: destroyed after all of ours
-        static_cast<void>(words.in.receive());
-    }};
-    eventually([&] { return receivers_waiting(in) == 1; });
-    ASSERT_TRUE(in.send(1));
-    ASSERT_TRUE(in.send(41));
-    leaving.join();
-    EXPECT_EQ(*out.receive(), 42);
 }
 
 }  // namespace

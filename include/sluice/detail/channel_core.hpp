@@ -18,6 +18,7 @@
 #include "../status.hpp"
 #include "await.hpp"
 #include "expect.hpp"
+#include "nested_channels.hpp"
 
 namespace sluice {
 
@@ -68,7 +69,7 @@ class receive_operation;
 template <class T>
 class send_node;
 
-class channel_base {
+class channel_base : public nested_end {
 public:
     biased_lock mutex;
     wait_list receivers;
@@ -89,6 +90,8 @@ public:
     static constexpr std::size_t unlimited = static_cast<std::size_t>(-1);
 
     channel_core(std::size_t capacity, overflow policy) : capacity_{capacity}, policy_{policy} {
+        static_assert(std::is_nothrow_destructible_v<T>,
+                      "a channel destroys values where nobody can catch: the destructor of an element must not throw");
         if (capacity_ != unlimited && capacity_ != 0) ring_ = allocate(room_ = capacity_);
     }
     channel_core(const channel_core&) = delete;
@@ -111,7 +114,9 @@ public:
 
     void retain() noexcept { handles.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept {
-        if (handles.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+        if (handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+        if constexpr (std::is_trivially_destructible_v<T>) delete this;
+        else end_nested(*this, [](nested_end& me) noexcept { delete static_cast<channel_core*>(&me); });
     }
 
     /// What a send did. `grow`: an unbounded ring is full; make room without the lock and try again.
@@ -189,11 +194,8 @@ public:
     /// Returns whether this call closed it. `discard_values`: nobody will receive any more.
     bool close(std::exception_ptr why, bool discard_values) noexcept {
         wake_chain woken;
-        slot* old_ring = nullptr;
-        std::size_t old_first = 0;
-        std::size_t old_count = 0;
-        std::size_t old_room = 0;
         bool first = false;
+        bool discarding = false;
         {
             const hold guard{mutex};
             first = !closed.load(std::memory_order_relaxed);
@@ -211,17 +213,14 @@ public:
                 }
             }
             if (discard_values && count.load(std::memory_order_relaxed) != 0) {
-                old_ring = std::exchange(ring_, nullptr);
-                old_first = std::exchange(head_, 0);
-                old_room = std::exchange(room_, 0);
-                old_count = count.exchange(0, std::memory_order_relaxed);
+                discarded_ = count.exchange(0, std::memory_order_relaxed);
+                retain();
+                discarding = true;
             }
         }
         woken.wake_all();
-        if (old_ring) {
-            for (std::size_t i = 0; i < old_count; ++i) std::destroy_at(old_ring + (old_first + i) % old_room);
-            deallocate(old_ring, old_room);
-        }
+        if (discarding)
+            end_nested(*this, [](nested_end& me) noexcept { static_cast<channel_core&>(me).drop_discarded(); });
         return first;
     }
 
@@ -278,14 +277,28 @@ private:
         sender.set_sent();
         woken.push(*n.who);
     }
+    // Once, after close(), with a reference to give back: nobody looks at the ring of a closed channel without values.
+    void drop_discarded() noexcept {
+        slot* old_ring = nullptr;
+        std::size_t old_room = 0;
+        {
+            const hold guard{mutex};
+            old_ring = std::exchange(ring_, nullptr);
+            old_room = std::exchange(room_, 0);
+        }
+        for (std::size_t i = 0; i < discarded_; ++i) std::destroy_at(old_ring + (head_ + i) % old_room);
+        deallocate(old_ring, old_room);
+        release();
+    }
     void discard() noexcept {
         while (count.load(std::memory_order_relaxed) != 0) static_cast<void>(pop());
     }
 
     const std::size_t capacity_;
     const overflow policy_;
-    std::size_t room_ = 0;  // slots in the ring
-    std::size_t head_ = 0;  // the oldest value
+    std::size_t room_ = 0;       // slots in the ring
+    std::size_t head_ = 0;       // the oldest value
+    std::size_t discarded_ = 0;  // how many values close() has left for drop_discarded()
     slot* ring_ = nullptr;
 };
 

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <filesystem>
 #include <iterator>
 #include <memory>
 #include <numeric>
@@ -247,25 +246,6 @@ TEST(MixedWaiting, TheDestructorOfADiscardedValueMayUseItsOwnChannel) {
     EXPECT_EQ(report.receive_some(2), (std::vector{0, 0}));
 }
 
-// MX-06
-TEST(MixedWaiting, TheWokenWaiterMayDropTheLastHandleAtOnce) {
-    sluice::runtime rt{workers(2)};
-    for (int round = 0; round < 500; ++round) {
-        channel<int> ch{0};
-        auto receiving = rt.go(
-            [](channel<int> c) -> task<int> {
-                const auto v = co_await c.async_receive();
-                c = {};
-                co_return *v;
-            },
-            ch);
-        sluice::sender<int> in{std::exchange(ch, {})};
-        ASSERT_TRUE(in.send(round));
-        in = {};
-        ASSERT_EQ(receiving.get(), round);
-    }
-}
-
 // MX-08: a queue that is searched for each would take 10^10 steps.
 TEST(MixedWaiting, AHundredThousandWaitersOfOneChannelAreCancelledInNoTime) {
     constexpr int waiters = 100'000;
@@ -324,28 +304,6 @@ TEST(MixedWaiting, ABlockingFormOnTheOnlyWorkerStarvesNobody) {
     EXPECT_EQ(blocking.get(), 42);
     partner.get();
     EXPECT_GE(rt.metrics().stand_ins, 1u);
-}
-
-std::ptrdiff_t threads_of_this_process() {
-    const std::filesystem::directory_iterator each{"/proc/self/task"};
-    return std::distance(begin(each), end(each));
-}
-
-// MX-10
-TEST(MixedWaiting, ThreadsAloneNeedNoOtherThread) {
-    if (!std::filesystem::exists("/proc/self/task")) GTEST_SKIP() << "counts threads by /proc";
-    const auto before = threads_of_this_process();
-    const channel<int> ch{0};
-    std::stop_source stop;
-    {
-        std::jthread sending{[&] { send_numbers_blocking(ch, 0, 100); }};
-        for (int i = 0; i < 99; ++i) ASSERT_EQ(*ch.receive(), i);
-        EXPECT_EQ(*ch.receive_for(1h), 99);
-        EXPECT_EQ(ch.receive_for(1ms).why(), status::timed_out);
-        EXPECT_EQ(sluice::select(on_receive(ch), sluice::on_timeout(1ms), sluice::on_done(stop.get_token())), 1u);
-        EXPECT_LE(threads_of_this_process(), before + 1);
-    }
-    EXPECT_EQ(threads_of_this_process(), before);
 }
 
 }  // namespace

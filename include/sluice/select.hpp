@@ -22,7 +22,8 @@ inline constexpr detail::otherwise_case<detail::no_handler> otherwise{};
 
 // --- cases ----------------------------------------------------------------------------------------------------------
 // A case refers to its variables, values and named callables, which live until the select has ended. A temporary
-// callable is kept in the case; in `async_select` on g++ it must not need destruction (name it first).
+// callable is kept in the case; in `async_select` on g++ it must not need destruction (name it first). A case is one
+// wait: write it in the call of select, or move it there.
 
 /// A value from `ch`, or its end. With `into` (a `received<T>` or a `std::optional<T>`) the result is stored there, with
 /// a handler it is passed on.
@@ -101,12 +102,12 @@ auto on(Op&& operation, To& into) {
 template <class... Cases>
     requires(detail::select_case<Cases> && ...)
 std::size_t select(Cases&&... cases) {
-    return detail::select_operation<std::remove_cvref_t<Cases>...>{false, std::forward<Cases>(cases)...}.block();
+    return detail::make_select(false, std::forward<Cases>(cases)...).block();
 }
 template <class... Cases>
     requires(detail::select_case<Cases> && ...)
 std::size_t select(prioritized_t, Cases&&... cases) {
-    return detail::select_operation<std::remove_cvref_t<Cases>...>{true, std::forward<Cases>(cases)...}.block();
+    return detail::make_select(true, std::forward<Cases>(cases)...).block();
 }
 
 /// The same for coroutines: `switch (co_await async_select(on_receive(a, x), on_done(ctx), on_timeout(50ms))) {...}`.
@@ -114,13 +115,13 @@ template <class... Cases>
     requires(detail::select_case<Cases> && ...)
 [[nodiscard]] auto async_select(Cases&&... cases) {
     static_assert((std::remove_cvref_t<Cases>::may_be_awaited && ...), SLUICE_NAME_THE_CLOSURE_FIRST);
-    return detail::select_operation<std::remove_cvref_t<Cases>...>{false, std::forward<Cases>(cases)...};
+    return detail::make_select(false, std::forward<Cases>(cases)...);
 }
 template <class... Cases>
     requires(detail::select_case<Cases> && ...)
 [[nodiscard]] auto async_select(prioritized_t, Cases&&... cases) {
     static_assert((std::remove_cvref_t<Cases>::may_be_awaited && ...), SLUICE_NAME_THE_CLOSURE_FIRST);
-    return detail::select_operation<std::remove_cvref_t<Cases>...>{true, std::forward<Cases>(cases)...};
+    return detail::make_select(true, std::forward<Cases>(cases)...);
 }
 
 }  // namespace sluice

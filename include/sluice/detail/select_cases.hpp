@@ -201,4 +201,15 @@ private:
     multi_wait wait_{entries_, watches_, guards_};
 };
 
+/// The select over `cases`, which it keeps.
+template <class... Cases>
+auto make_select(bool in_order, Cases&&... cases) {
+    constexpr bool can_be_kept = (std::is_constructible_v<std::remove_cvref_t<Cases>, Cases> && ...);
+    static_assert(can_be_kept, "a case is one wait and is not copied: write the case in the call of select, or pass "
+                               "std::move(name)");
+    if constexpr (can_be_kept)
+        return select_operation<std::remove_cvref_t<Cases>...>{in_order, std::forward<Cases>(cases)...};
+    else return select_operation<>{in_order};  // after the message, no others
+}
+
 }  // namespace sluice::detail

@@ -16,7 +16,8 @@ class sender;
 template <class T>
 class receiver;
 template <class T>
-std::pair<sender<T>, receiver<T>> make_channel(std::size_t capacity, detail::place at = detail::place::current());
+[[nodiscard]] std::pair<sender<T>, receiver<T>> make_channel(std::size_t capacity,
+                                                             detail::place at = detail::place::current());
 
 /// A channel of values of type `T`, as in Go: a copyable handle to shared state.
 ///

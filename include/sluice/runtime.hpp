@@ -46,7 +46,7 @@ public:
     }
 
     /// The task's end as a case of a select or for `co_await`.
-    auto async_get(detail::place at = detail::place::current()) { return operation(at); }
+    [[nodiscard]] auto async_get(detail::place at = detail::place::current()) { return operation(at); }
 
     /// Whether the task has ended.
     bool done() const noexcept { return state_ && state_->has_ended(); }
@@ -219,7 +219,7 @@ T run(task<T> main) {
 }
 
 /// Lets other ready tasks run first: `co_await yield();`.
-inline auto yield() noexcept { return detail::yield_operation{}; }
+[[nodiscard]] inline auto yield() noexcept { return detail::yield_operation{}; }
 
 /// Runs `f(args...)` on a thread that may block and gives its result: `auto text = co_await blocking(read, path);`.
 ///
@@ -228,7 +228,7 @@ inline auto yield() noexcept { return detail::yield_operation{}; }
 /// On g++ a temporary lambda with captures that need destruction must be named first (it would be destroyed twice).
 template <class F, class... Args>
     requires detail::startable<F, Args...>
-auto blocking(F&& f, Args&&... args) {
+[[nodiscard]] auto blocking(F&& f, Args&&... args) {
     static_assert(detail::safe_in_await<F>, SLUICE_NAME_THE_CLOSURE_FIRST);
     static_assert(!detail::returns_task<F, Args...>, "blocking() is for plain callables; await the task itself");
     return detail::blocking_operation<detail::call_result<F, Args...>>{
@@ -237,7 +237,7 @@ auto blocking(F&& f, Args&&... args) {
 
 /// Runs `awaitable` without the surrounding cancellation, for clean-up: `co_await shielded(ch.async_send(last));`.
 template <class A>
-auto shielded(A&& awaitable) noexcept
+[[nodiscard]] auto shielded(A&& awaitable) noexcept
     requires detail::task_awaitable<A> || detail::task_result<std::remove_cvref_t<A>>::is_task
 {
     return detail::shielded_awaitable<A>{std::forward<A>(awaitable)};

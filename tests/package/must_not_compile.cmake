@@ -2,7 +2,8 @@
 #
 # Run as `cmake -Dcompiler=... -Dflags=... -Dinclude=... -Dsource=... -P must_not_compile.cmake`. The first line of the
 # source is `// expect: <regex>`, which some line of the compiler's answer must match. The misuse itself stands under
-# `#if defined(MISUSE)`, so that everything around it is known to compile.
+# `#if defined(MISUSE)`, so that everything around it is known to compile. A line `// only: <id>` names the one compiler,
+# by CMake's name for it, that can refuse the misuse; CMakeLists.txt leaves it out for others.
 
 file(STRINGS "${source}" first_line LIMIT_COUNT 1)
 if(NOT first_line MATCHES "^// expect: (.+)$")

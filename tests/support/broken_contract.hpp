@@ -2,24 +2,35 @@
 // broken_contract.hpp: does a call break its contract?
 #pragma once
 
+#include <optional>
+#include <utility>
+
 #include <sluice/detail/expect.hpp>
 
 namespace sluice_test {
 
-/// Whether `f()` is reported as a contract violation. The report leaves `f` as an exception: only for calls that are
+/// What `f()` is reported for, if it breaks a contract. The report leaves `f` as an exception: only for calls that are
 /// not `noexcept`.
 template <class F>
-bool breaks_contract(F f) {
-    struct violated {};
-    const auto before = sluice::set_contract_handler([](const sluice::contract_violation&) { throw violated{}; });
-    bool broken = false;
+std::optional<sluice::contract_violation> violation_of(F f) {
+    struct violated {
+        sluice::contract_violation what;
+    };
+    const auto before = sluice::set_contract_handler([](const sluice::contract_violation& v) { throw violated{v}; });
+    std::optional<sluice::contract_violation> what;
     try {
         f();
-    } catch (const violated&) {
-        broken = true;
+    } catch (const violated& v) {
+        what = v.what;
     }
     sluice::set_contract_handler(before);
-    return broken;
+    return what;
+}
+
+/// Whether `f()` is reported as a contract violation.
+template <class F>
+bool breaks_contract(F f) {
+    return violation_of(std::move(f)).has_value();
 }
 
 }  // namespace sluice_test

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <vector>
 
@@ -25,7 +26,12 @@ using namespace std::chrono_literals;
 
 // CH-01
 TEST(Channel, ANegativeCapacityBreaksTheContract) {
-    EXPECT_TRUE(breaks_contract([] { channel<int>{static_cast<std::size_t>(-1)}; }));
+    const auto negative = static_cast<std::size_t>(-1);
+    EXPECT_TRUE(breaks_contract([&] { channel<int>{negative}; }));
+    EXPECT_TRUE(breaks_contract([&] { channel<int>(negative, sluice::overflow::drop_oldest); }));
+    const auto violation = violation_of([&] { static_cast<void>(sluice::make_channel<int>(negative)); });
+    ASSERT_TRUE(violation);
+    EXPECT_EQ(violation->where.line(), unsigned{__LINE__} - 2);
 }
 
 // CH-01
@@ -179,6 +185,23 @@ TEST(NilChannel, ClosingItBreaksTheContract) {
     EXPECT_TRUE(breaks_contract([] { channel<int>{}.close(); }));
     EXPECT_TRUE(breaks_contract([] { sluice::sender<int>{}.close(); }));
     EXPECT_TRUE(breaks_contract([] { sluice::receiver<int>{}.cancel(); }));
+}
+
+// CH-15
+TEST(NilChannel, ClosingItIsReportedWithTheCallersPlace) {
+    const auto expect_here = [](auto close, unsigned line) {
+        const auto violation = violation_of(close);
+        ASSERT_TRUE(violation);
+        EXPECT_EQ(violation->where.line(), line);
+        EXPECT_STREQ(violation->where.file_name(), __FILE__);
+        EXPECT_NE(std::string_view{violation->message}.find("nil"), std::string_view::npos);
+    };
+    const std::exception_ptr error;
+    expect_here([] { channel<int>{}.close(); }, __LINE__);
+    expect_here([&] { channel<int>{}.close(error); }, __LINE__);
+    expect_here([] { sluice::sender<int>{}.close(); }, __LINE__);
+    expect_here([&] { sluice::sender<int>{}.close(error); }, __LINE__);
+    expect_here([] { sluice::receiver<int>{}.cancel(); }, __LINE__);
 }
 
 // --- waiting: for threads and for tasks -----------------------------------------------------------------------------

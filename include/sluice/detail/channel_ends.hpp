@@ -27,6 +27,8 @@ inline std::size_t checked_capacity(std::size_t capacity, place at) {
 /// A counted pointer to a channel's state; null is nil.
 template <class T>
 class channel_handle {
+    static_assert(!std::is_reference_v<T>, "a channel carries values, or pointers to them");
+
 public:
     channel_handle() noexcept = default;
     explicit channel_handle(core_of<T>* adopted) noexcept : core_{adopted} {}

@@ -39,6 +39,7 @@ set(sluice_detail_headers
     sluice/detail/lock.hpp
     sluice/detail/multi_wait.hpp
     sluice/detail/nested_channels.hpp
+    sluice/detail/object_names.hpp
     sluice/detail/own_context.hpp
     sluice/detail/parker.hpp
     sluice/detail/platform.hpp
@@ -55,5 +56,6 @@ set(sluice_detail_headers
     sluice/detail/task_state.hpp
     sluice/detail/thread_state.hpp
     sluice/detail/timer_queue.hpp
+    sluice/detail/undelivered.hpp
     sluice/detail/waiter.hpp
     sluice/detail/worker.hpp)

@@ -70,13 +70,6 @@ public:
         SLUICE_EXPECT_AT(core_ != nullptr, "close of a nil channel", at);
         return core_->close(std::move(error), false);
     }
-
-    /// How many values `overflow::drop_oldest` has dropped.
-    std::size_t dropped() const noexcept {
-        if (!core_) return 0;
-        const detail::hold guard{core_->mutex};
-        return core_->dropped;
-    }
 };
 
 /// The sending half of a channel. The halves from `make_channel` are counted: when the last sender goes, the channel
@@ -120,7 +113,8 @@ private:
 };
 
 /// The receiving half of a channel. The halves from `make_channel` are counted: when the last receiver goes, every
-/// send ends with `closed` and the buffered values are destroyed. A receiver cannot close; it can `cancel`.
+/// send ends with `closed` and the buffered values are destroyed (`on_undelivered` is told of them). A receiver cannot
+/// close; it can `cancel`.
 template <class T>
 class receiver : public detail::channel_handle<T>, public detail::receiving<receiver<T>, T> {
     using detail::channel_handle<T>::core_;
@@ -145,7 +139,9 @@ public:
             core_->close(nullptr, true);
     }
 
-    /// Wants no more values: sends end with `closed`, buffered values are destroyed. Precondition: not nil.
+    /// Wants no more values: waiting and later sends end with `closed`, and their values stay their senders'; waiting
+    /// and later receives end with `closed`; what is buffered is destroyed before this returns, and `on_undelivered` is
+    /// told of it. A channel that was closed before is emptied likewise. Precondition: not nil.
     void cancel(detail::place at = detail::place::current()) const {
         SLUICE_EXPECT_AT(core_ != nullptr, "cancel of a nil channel", at);
         core_->close(nullptr, true);
@@ -174,4 +170,12 @@ std::pair<sender<T>, receiver<T>> make_channel(std::size_t capacity, detail::pla
 template <class T>
 struct std::hash<sluice::channel<T>> {
     std::size_t operator()(const sluice::channel<T>& ch) const noexcept { return std::hash<const void*>{}(ch.id()); }
+};
+template <class T>
+struct std::hash<sluice::sender<T>> {
+    std::size_t operator()(const sluice::sender<T>& s) const noexcept { return std::hash<const void*>{}(s.id()); }
+};
+template <class T>
+struct std::hash<sluice::receiver<T>> {
+    std::size_t operator()(const sluice::receiver<T>& r) const noexcept { return std::hash<const void*>{}(r.id()); }
 };

@@ -19,6 +19,8 @@
 #include "await.hpp"
 #include "expect.hpp"
 #include "nested_channels.hpp"
+#include "object_names.hpp"
+#include "undelivered.hpp"
 
 namespace sluice {
 
@@ -36,12 +38,24 @@ namespace detail {
 /// A channel of `void` carries these.
 struct no_value {};
 
+/// Whether a `T` can be made of these: by a constructor, or as an aggregate.
+template <class T, class... Args>
+concept buildable = std::is_constructible_v<T, Args...> || requires { T{std::declval<Args>()...}; };
+
+template <class T, class... Args>
+T build(Args&&... args) {
+    if constexpr (std::is_constructible_v<T, Args...>) return T(std::forward<Args>(args)...);
+    else return T{std::forward<Args>(args)...};
+}
+
 /// How an element travels: by itself, or in a box if its move may throw.
 template <class T>
 class parcel {
 public:
     explicit parcel(T&& v) : value_{std::move(v)} {}
     explicit parcel(const T& v) : value_{v} {}
+    template <class... Args>
+    explicit parcel(std::in_place_t, Args&&... args) : value_(build<T>(std::forward<Args>(args)...)) {}
     T&& open() noexcept { return std::move(value_); }
 
 private:
@@ -52,9 +66,11 @@ template <class T>
 class parcel<T> {
 public:
     template <class U>
+        requires(!std::is_same_v<std::remove_cvref_t<U>, std::in_place_t>)
     explicit parcel(U&& v) : box_{std::make_unique<T>(std::forward<U>(v))} {}
+    template <class... Args>
+    explicit parcel(std::in_place_t, Args&&... args) : box_{new T(build<T>(std::forward<Args>(args)...))} {}
     T&& open() noexcept { return std::move(*box_); }
-    bool is_full() const noexcept { return box_ != nullptr; }
 
 private:
     std::unique_ptr<T> box_;
@@ -81,6 +97,7 @@ public:
     std::atomic<bool> closed{false};    // likewise
     std::exception_ptr error;           // written before closed
     std::size_t dropped = 0;
+    object_name name;
 };
 
 template <class T>
@@ -99,6 +116,8 @@ public:
     ~channel_core() {
         discard();
         if (ring_) deallocate(ring_, room_);
+        // relaxed: we are the last.
+        delete undelivered_.load(std::memory_order_relaxed);
     }
 
     std::size_t capacity() const noexcept { return capacity_; }
@@ -117,6 +136,22 @@ public:
         if (handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
         if constexpr (std::is_trivially_destructible_v<T>) delete this;
         else end_nested(*this, [](nested_end& me) noexcept { delete static_cast<channel_core*>(&me); });
+    }
+
+    /// Without the lock, once: who is told of values destroyed unreceived. False: somebody else is already.
+    bool set_undelivered(std::unique_ptr<undelivered_handler<T>> handler) noexcept {
+        undelivered_handler<T>* none = nullptr;
+        // release: publishes the handler to those who tell it.
+        if (!undelivered_.compare_exchange_strong(none, handler.get(), std::memory_order_release,
+                                                  std::memory_order_relaxed))
+            return false;
+        static_cast<void>(handler.release());
+        return true;
+    }
+    /// Without the lock: `v` will be destroyed, and nobody has received it.
+    void tell_undelivered(slot&& v) noexcept {
+        // acquire: sees the handler's construction.
+        if (auto* const handler = undelivered_.load(std::memory_order_acquire)) handler->tell(v.open());
     }
 
     /// What a send did. `grow`: an unbounded ring is full; make room without the lock and try again.
@@ -286,12 +321,16 @@ private:
             old_ring = std::exchange(ring_, nullptr);
             old_room = std::exchange(room_, 0);
         }
-        for (std::size_t i = 0; i < discarded_; ++i) std::destroy_at(old_ring + (head_ + i) % old_room);
+        for (std::size_t i = 0; i < discarded_; ++i) {
+            slot* const at = old_ring + (head_ + i) % old_room;
+            tell_undelivered(std::move(*at));
+            std::destroy_at(at);
+        }
         deallocate(old_ring, old_room);
         release();
     }
     void discard() noexcept {
-        while (count.load(std::memory_order_relaxed) != 0) static_cast<void>(pop());
+        while (count.load(std::memory_order_relaxed) != 0) tell_undelivered(pop());
     }
 
     const std::size_t capacity_;
@@ -300,6 +339,7 @@ private:
     std::size_t head_ = 0;       // the oldest value
     std::size_t discarded_ = 0;  // how many values close() has left for drop_discarded()
     slot* ring_ = nullptr;
+    std::atomic<undelivered_handler<T>*> undelivered_{nullptr};
 };
 
 }  // namespace detail

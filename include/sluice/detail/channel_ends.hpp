@@ -4,8 +4,11 @@
 // `channel`, `sender` and `receiver` are a counted pointer and one or both of these sets of operations.
 #pragma once
 
+#include <functional>
 #include <iterator>
 #include <ranges>
+#include <string>
+#include <string_view>
 
 #include "../context.hpp"
 #include "channel_operations.hpp"
@@ -53,6 +56,46 @@ public:
     std::size_t capacity() const noexcept { return core_ ? core_->capacity() : 0; }
     /// Whether it has been closed; values may still be buffered.
     bool is_closed() const noexcept { return core_ && core_->closed.load(std::memory_order_acquire); }
+    /// How many values `overflow::drop_oldest` has dropped.
+    std::size_t dropped() const noexcept {
+        if (!core_) return 0;
+        const hold guard{core_->mutex};
+        return core_->dropped;
+    }
+
+    /// Names the channel, for reports: a dump then says that a task waits for receive on "results".
+    ///
+    /// A later name replaces an earlier one, an empty one takes it away. Sends and receives cost the same with it.
+    /// Throws: `std::bad_alloc`; the name is as before. Precondition: not nil.
+    void name(std::string_view called, place at = place::current()) const {
+        SLUICE_EXPECT_AT(core_ != nullptr, "name of a nil channel", at);
+        core_->name.give(core_, called);
+    }
+    /// The name it was given last, or an empty one.
+    std::string name() const { return core_ ? object_name::of(core_) : std::string{}; }
+
+    /// From now on `f(T&&)` (for `channel<void>`: `f()`) is called for each value that is destroyed unreceived.
+    ///
+    /// These are: what is buffered when the last handle goes or a receiver cancels; what `overflow::drop_oldest`
+    /// drops; a value handed to a waiter that was destroyed before it could take it; and one that its sender has no
+    /// longer and could not send, because `emplace` built it or it was converted from an rvalue. A value that was not
+    /// sent and is still its sender's is not among them.
+    /// `f` is called without any lock held, by whoever destroys the value, so by several threads at once perhaps. It
+    /// may use channels, this one too while it has handles, but should not wait. It must not own a handle of this
+    /// channel, which would then never go. It is destroyed with the channel.
+    /// Exceptions: that of one call keeps the others from nothing. Nobody can be given it, so it ends the run like one
+    ///     that nobody awaits; outside of a run it is written to the diagnostics. A `canceled` is ignored.
+    /// Throws: what copying or moving `f` throws, and `std::bad_alloc`; then nothing is set.
+    /// Precondition: not nil, and set for the first time.
+    template <class F>
+        requires(std::is_void_v<T> ? std::is_invocable_v<std::decay_t<F>&>
+                                   : std::is_invocable_v<std::decay_t<F>&, element_of<T> &&>)
+    void on_undelivered(F&& f, place at = place::current()) const {
+        SLUICE_EXPECT_AT(core_ != nullptr, "on_undelivered of a nil channel", at);
+        const bool is_first = core_->set_undelivered(undelivered_handler_of(std::forward<F>(f)));
+        SLUICE_EXPECT_AT(is_first, "on_undelivered is set once", at);
+    }
+
     /// What tells this channel from others.
     const void* id() const noexcept { return core_; }
     /// Whether both are handles of one channel.
@@ -62,12 +105,25 @@ public:
 
 protected:
     core_of<T>* core_ = nullptr;
+
+private:
+    template <class F>
+    static auto undelivered_handler_of(F&& f) {
+        if constexpr (std::is_void_v<T>) {
+            auto ignoring_it = [call = std::decay_t<F>(std::forward<F>(f))](no_value&&) mutable {
+                static_cast<void>(std::invoke(call));
+            };
+            return std::make_unique<undelivered_call<no_value, decltype(ignoring_it)>>(std::move(ignoring_it));
+        } else {
+            return std::make_unique<undelivered_call<T, std::decay_t<F>>>(std::forward<F>(f));
+        }
+    }
 };
 
 template <class Self, class T>
 class sending {
     template <class V>
-    using operation = send_operation<element_of<T>, V>;
+    using operation = send_operation<element_of<T>, lent_value<element_of<T>, V>>;
     template <class V>
     static constexpr bool sendable = std::is_constructible_v<element_of<T>, V&&>;
 
@@ -180,7 +236,7 @@ private:
     }
     template <class V>
     operation<V> make(V&& value, place at) const {
-        return operation<V>{static_cast<const Self&>(*this).core(), std::forward<V>(value), at};
+        return operation<V>{static_cast<const Self&>(*this).core(), at, std::forward<V>(value)};
     }
     template <class Op>
     static ended_early<Op> named(Op op, const context& until, time_point deadline) {

@@ -33,25 +33,115 @@ protected:
     status why_ = status::full;
 };
 
-/// Sends the value that `Value` refers to: `T&&` moves from the caller's object when it is delivered, and only then.
+/// A value that its sender lends: `T&&` is moved from when it is delivered, and only then. What is moved out under the
+/// lock is the sender's own object, or a copy or box of it that was made in the sender's call.
 template <class T, class Value>
+class lent_value {
+    using slot = parcel<T>;
+    static constexpr bool boxed = !std::is_nothrow_move_constructible_v<T>;
+    static constexpr bool same = std::is_same_v<std::remove_cvref_t<Value>, T>;
+    static constexpr bool movable =
+        std::is_rvalue_reference_v<Value&&> && !std::is_const_v<std::remove_reference_t<Value>>;
+    static constexpr bool direct = movable && same && !boxed;
+    static constexpr bool trivial = std::is_trivially_copyable_v<T> && same && !boxed;
+    // What the sender has no longer if it was not sent: converting it may have emptied its source.
+    static constexpr bool consumed = movable && !same && !std::is_trivially_copyable_v<std::remove_cvref_t<Value>>;
+
+public:
+    explicit lent_value(Value&& v) : value_{std::addressof(v)} {
+        if constexpr (!direct && !trivial) prepared_.emplace(std::in_place, std::forward<Value>(v));
+    }
+    lent_value(lent_value&& other) noexcept : value_{other.value_}, prepared_{std::move(other.prepared_)} {
+        if constexpr (!direct && !trivial) other.prepared_.reset();
+    }
+
+    slot take() noexcept {
+        if constexpr (direct) {
+            return slot{std::move(*value_)};
+        } else if constexpr (trivial) {
+            return slot{static_cast<const T&>(*value_)};
+        } else {
+            slot out{std::move(*prepared_)};
+            prepared_.reset();
+            return out;
+        }
+    }
+
+    /// It will not be sent: a boxed value returns to its sender. One that cannot is told of, if the sender has it no
+    /// longer; a copy just goes.
+    void give_back(channel_core<T>* channel) noexcept {
+        if constexpr (!direct && !trivial) {
+            if (!prepared_) return;
+            if constexpr (movable && same) {
+                if (try_return()) return prepared_.reset();
+            }
+            if constexpr (movable && (same || consumed)) {
+                if (channel) channel->tell_undelivered(std::move(*prepared_));
+            }
+            prepared_.reset();
+        }
+    }
+
+private:
+    // False: there is no way back, or it threw.
+    bool try_return() noexcept {
+        if constexpr (std::is_move_assignable_v<T>) {
+            try {
+                *value_ = prepared_->open();
+                return true;
+            } catch (...) {}
+        }
+        return false;
+    }
+
+    struct unused {};
+    std::remove_reference_t<Value>* value_;
+    [[no_unique_address]] std::conditional_t<direct || trivial, unused, std::optional<slot>> prepared_{};
+};
+
+/// A value that the operation has built and nobody else has.
+template <class T>
+class built_value {
+    using slot = parcel<T>;
+
+public:
+    template <class... Args>
+    explicit built_value(std::in_place_t, Args&&... args)
+        : value_{std::in_place, std::in_place, std::forward<Args>(args)...} {}
+    built_value(built_value&& other) noexcept : value_{std::move(other.value_)} { other.value_.reset(); }
+
+    slot take() noexcept {
+        slot out{std::move(*value_)};
+        value_.reset();
+        return out;
+    }
+    void give_back(channel_core<T>* channel) noexcept {
+        if (!value_) return;
+        if (channel) channel->tell_undelivered(std::move(*value_));
+        value_.reset();
+    }
+
+private:
+    std::optional<slot> value_;
+};
+
+/// Sends what `Source` has: `take()` gives it away under the lock, `give_back(channel)` says that it will not be sent.
+template <class T, class Source>
 class send_operation final : public send_node<T>, public awaitable_tag {
     using typename send_node<T>::slot;
     using core = channel_core<T>;
-    static constexpr bool boxed = !std::is_nothrow_move_constructible_v<T>;
-    // What is moved out under the lock: the caller's own object; or a copy or box of it, made in the caller's call.
-    static constexpr bool direct = std::is_rvalue_reference_v<Value&&> && !boxed &&
-                                   std::is_same_v<std::remove_cvref_t<Value>, T> &&
-                                   !std::is_const_v<std::remove_reference_t<Value>>;
-    static constexpr bool trivial =
-        std::is_trivially_copyable_v<T> && !boxed && std::is_same_v<std::remove_cvref_t<Value>, T>;
 
 public:
-    send_operation(core* c, Value&& v, place at) : where{at}, core_{c}, value_{std::addressof(v)} {
-        if constexpr (!direct && !trivial) prepared_.emplace(T(std::forward<Value>(v)));
+    template <class... Args>
+    send_operation(core* c, place at, Args&&... of_source)
+        : where{at}, core_{c}, source_(std::forward<Args>(of_source)...) {}
+    // Moved only before it waits.
+    send_operation(send_operation&& other) noexcept
+        : where{other.where}, core_{other.core_}, source_{std::move(other.source_)} {}
+    ~send_operation() {
+        source_.give_back(core_);
+        tell_dropped();
     }
-    send_operation(send_operation&&) = default;
-    ~send_operation() { give_back(); }
 
     biased_lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
     bool changes_without_us() const noexcept { return core_ && core_->capacity() != 0; }
@@ -86,12 +176,12 @@ public:
             core_->mutex.release();
             woken.wake_all();
         }
-        dropped_.reset();
-        if (this->why_ != status::ok) give_back();
+        tell_dropped();
+        if (this->why_ != status::ok) source_.give_back(core_);
         return this->why_;
     }
     sent ended_by(status why) {
-        give_back();
+        source_.give_back(core_);
         return why;
     }
     wait_kind kind() const noexcept { return wait_kind::send; }
@@ -103,33 +193,20 @@ public:
         return task_awaiter<send_operation>{*this, self};
     }
 
-    slot take_value() noexcept override {
-        if constexpr (direct) return slot{std::move(*value_)};
-        else if constexpr (trivial) return slot{static_cast<const T&>(*value_)};
-        else return std::move(*prepared_);
-    }
+    slot take_value() noexcept override { return source_.take(); }
 
     place where;
 
 private:
-    // A boxed value that was not sent returns to its owner; a copy just goes. Should the move back throw, the value is
-    // lost with it.
-    void give_back() noexcept {
-        if constexpr (boxed && std::is_rvalue_reference_v<Value&&> &&
-                      !std::is_const_v<std::remove_reference_t<Value>> &&
-                      std::is_same_v<std::remove_cvref_t<Value>, T> && std::is_move_assignable_v<T>) {
-            if (!prepared_ || !prepared_->is_full()) return;
-            try {
-                *value_ = prepared_->open();
-            } catch (...) {}
-            prepared_.reset();
-        }
+    // What drop_oldest dropped for us goes here, without the lock.
+    void tell_dropped() noexcept {
+        if (!dropped_) return;
+        core_->tell_undelivered(std::move(*dropped_));
+        dropped_.reset();
     }
 
-    struct unused {};
     core* core_;
-    std::remove_reference_t<Value>* value_;
-    [[no_unique_address]] std::conditional_t<direct || trivial, unused, std::optional<slot>> prepared_{};
+    Source source_;
     std::optional<slot> dropped_;
 };
 
@@ -144,6 +221,10 @@ public:
     receive_operation(core* c, place at) noexcept : where{at}, core_{c} {}
     // Moved only before it waits.
     receive_operation(receive_operation&& other) noexcept : where{other.where}, core_{other.core_} {}
+    // A value that was handed over, and then nobody asked for it.
+    ~receive_operation() {
+        if (value_) core_->tell_undelivered(std::move(*value_));
+    }
 
     biased_lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
     bool changes_without_us() const noexcept { return core_ && core_->capacity() != 0; }
@@ -160,8 +241,14 @@ public:
     }
     result_type result() {
         if (!value_) return result_type{status::closed, core_->error};
-        if constexpr (std::is_same_v<T, no_value>) return result_type{status::ok};
-        else return result_type{std::in_place, value_->open()};
+        if constexpr (std::is_same_v<T, no_value>) {
+            value_.reset();
+            return result_type{status::ok};
+        } else {
+            result_type taken{std::in_place, value_->open()};
+            value_.reset();
+            return taken;
+        }
     }
     result_type ended_by(status why) noexcept { return result_type{why}; }
     wait_kind kind() const noexcept { return wait_kind::receive; }

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "object_names.hpp"
 #include "scheduler.hpp"
 
 namespace sluice::detail {
@@ -19,11 +20,13 @@ inline void describe(const task_state& t, std::size_t number, std::string& out) 
     const ticket before = t.word();
     const auto kind = t.waits_kind.load(std::memory_order_relaxed);
     const place at = t.waits_at.load(std::memory_order_relaxed);
+    // What a task waits on lives as long as it waits: if it still does afterwards, the name was that of the right one.
+    const std::string name = object_name::of(t.waits_on.load(std::memory_order_relaxed));
     const bool waits = (before & claim::state_mask) == claim::waiting && t.word() == before;
     out += "  #" + std::to_string(number) + (t.is_callable ? " callable" : " task") + " started at " +
            to_string(t.started_at.load(std::memory_order_relaxed)) +
-           (waits ? "\n      waits for " : "\n      runs; waited last for ") + to_string(kind) + " at " +
-           to_string(at) + "\n";
+           (waits ? "\n      waits for " : "\n      runs; waited last for ") + to_string(kind) +
+           (waits && !name.empty() ? " on \"" + name + "\" at " : " at ") + to_string(at) + "\n";
 }
 
 inline std::string runtime_core::dump() {

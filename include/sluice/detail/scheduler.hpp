@@ -126,8 +126,10 @@ public:
     timer_queue& timers() noexcept { return timers_; }
     const runtime_options& options() const noexcept { return options_; }
 
-    /// The last owner of a task has let go of its exception.
-    static void unclaimed(const std::exception_ptr& error) noexcept;  // task_end.hpp
+    /// The last owner of a task has let go of its exception, or something else threw that nobody can be given.
+    static void
+    unclaimed(const std::exception_ptr& error,
+              std::string_view what = "a task ended with an exception that nobody awaited") noexcept;  // task_end.hpp
 
     /// Ends the run with an exception that nobody awaited.
     void fail(const std::exception_ptr& error) noexcept {

@@ -41,10 +41,10 @@ inline void task_state::report_unclaimed() const noexcept {
 }
 
 /// The run of the current thread ends with it; elsewhere it can only be told.
-inline void runtime_core::unclaimed(const std::exception_ptr& error) noexcept {
+inline void runtime_core::unclaimed(const std::exception_ptr& error, std::string_view what) noexcept {
     runtime_core* const rt = this_thread_state().runtime;
     if (rt && rt->is_run_) return rt->fail(error);
-    std::string text = "sluice: a task ended with an exception that nobody awaited: ";
+    std::string text = "sluice: " + std::string{what} + ": ";
     try {
         std::rethrow_exception(error);
     } catch (const std::exception& e) {

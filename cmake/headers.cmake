@@ -25,6 +25,7 @@ set(sluice_detail_headers
     sluice/detail/biased_lock.hpp
     sluice/detail/block.hpp
     sluice/detail/channel_core.hpp
+    sluice/detail/channel_emplace.hpp
     sluice/detail/channel_ends.hpp
     sluice/detail/channel_operations.hpp
     sluice/detail/context_tree.hpp

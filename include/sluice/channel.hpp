@@ -7,6 +7,7 @@
 #include <ranges>
 
 #include "context.hpp"
+#include "detail/channel_emplace.hpp"
 #include "detail/channel_ends.hpp"
 
 namespace sluice {
@@ -44,6 +45,7 @@ template <class T>
 template <class T>
 class channel : public detail::channel_handle<T>,
                 public detail::sending<channel<T>, T>,
+                public detail::emplacing<channel<T>, T>,
                 public detail::receiving<channel<T>, T> {
     using detail::channel_handle<T>::core_;
 
@@ -75,7 +77,9 @@ public:
 /// The sending half of a channel. The halves from `make_channel` are counted: when the last sender goes, the channel
 /// closes. A sender made from a `channel` is not counted. Default-constructed: nil.
 template <class T>
-class sender : public detail::channel_handle<T>, public detail::sending<sender<T>, T> {
+class sender : public detail::channel_handle<T>,
+               public detail::sending<sender<T>, T>,
+               public detail::emplacing<sender<T>, T> {
     using detail::channel_handle<T>::core_;
 
 public:

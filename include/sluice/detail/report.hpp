@@ -13,6 +13,7 @@
 namespace sluice::detail {
 
 inline std::string to_string(place p) {
+    if (p.line() == 0) return "a place not known";
     return std::string{p.file_name()} + ":" + std::to_string(p.line()) + " (" + p.function_name() + ")";
 }
 

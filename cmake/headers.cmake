@@ -41,6 +41,7 @@ set(sluice_detail_headers
     sluice/detail/multi_wait.hpp
     sluice/detail/nested_channels.hpp
     sluice/detail/object_names.hpp
+    sluice/detail/operation.hpp
     sluice/detail/own_context.hpp
     sluice/detail/parker.hpp
     sluice/detail/platform.hpp

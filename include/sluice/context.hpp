@@ -151,6 +151,7 @@ public:
     }
     multi_wait& wait() noexcept { return wait_; }
     void take_result() const noexcept {}
+    const context& ends_with() const noexcept { return context_; }
     auto for_task(task_state& self) noexcept { return multi_awaiter<done_wait>{*this, self}; }
 
 private:

@@ -22,30 +22,43 @@ inline constexpr detail::otherwise_case<detail::no_handler> otherwise{};
 
 // --- cases ----------------------------------------------------------------------------------------------------------
 // A case refers to its variables, values and named callables, which live until the select has ended. A temporary
-// callable is kept in the case; in `async_select` on g++ it must not need destruction (name it first). A case is one
+// callable is kept in the case; in `async_select` on g++ it must not need destruction (name it first).
+// `into` is a variable for the result or a handler, which is called with the result, or with nothing if it takes
+// nothing. Results are stored and handlers called by whoever selects, after the wait, under no lock. A case is one
 // wait: write it in the call of select, or move it there.
 
-/// A value from `ch`, or its end. With `into` (a `received<T>` or a `std::optional<T>`) the result is stored there, with
-/// a handler it is passed on.
+/// A value from `ch`, or its end. `into`: a `received<T>`, a `std::optional<T>`, or a handler.
 template <class Channel>
 auto on_receive(const Channel& ch, detail::place at = detail::place::current()) {
-    return detail::operation_case{ch.async_receive(at), detail::no_handler{}};
+    return detail::case_of_channel(ch, ch.async_receive(at));
 }
 template <class Channel, class To>
-auto on_receive(const Channel& ch, To&& to, detail::place at = detail::place::current()) {
-    return detail::operation_case<decltype(ch.async_receive(at)), detail::sink<To>>{
-        ch.async_receive(at), detail::sink<To>(std::forward<To>(to))};
+auto on_receive(const Channel& ch, To&& into, detail::place at = detail::place::current()) {
+    return detail::case_of_channel(ch, ch.async_receive(at), std::forward<To>(into));
 }
-/// `value` into `ch`, or the end of it; the value is moved only if this case fires and sends it.
+/// `value` into `ch`, or the end of it; the value is moved only if this case fires and sends it. `into`: a `sent`, or a
+/// handler.
 template <class Channel, class V>
+    requires(!std::is_void_v<typename Channel::value_type>)
 auto on_send(const Channel& ch, V&& value SLUICE_LIFETIMEBOUND, detail::place at = detail::place::current()) {
-    return detail::operation_case{ch.async_send(std::forward<V>(value), at), detail::no_handler{}};
+    return detail::case_of_channel(ch, ch.async_send(std::forward<V>(value), at));
 }
 template <class Channel, class V, class To>
-auto on_send(const Channel& ch, V&& value SLUICE_LIFETIMEBOUND, To&& to, detail::place at = detail::place::current()) {
-    using operation = decltype(ch.async_send(std::forward<V>(value), at));
-    return detail::operation_case<operation, detail::sink<To>>{ch.async_send(std::forward<V>(value), at),
-                                                               detail::sink<To>(std::forward<To>(to))};
+    requires(!std::is_void_v<typename Channel::value_type>)
+auto on_send(const Channel& ch, V&& value SLUICE_LIFETIMEBOUND, To&& into,
+             detail::place at = detail::place::current()) {
+    return detail::case_of_channel(ch, ch.async_send(std::forward<V>(value), at), std::forward<To>(into));
+}
+/// A signal into a channel without values, or the end of it.
+template <class Channel>
+    requires std::is_void_v<typename Channel::value_type>
+auto on_send(const Channel& ch, detail::place at = detail::place::current()) {
+    return detail::case_of_channel(ch, ch.async_send(at));
+}
+template <class Channel, class To>
+    requires std::is_void_v<typename Channel::value_type>
+auto on_send(const Channel& ch, To&& into, detail::place at = detail::place::current()) {
+    return detail::case_of_channel(ch, ch.async_send(at), std::forward<To>(into));
 }
 /// The end of a context or a requested stop. Wins over other ready cases, except under `prioritized`.
 template <class F = detail::no_handler>
@@ -70,25 +83,41 @@ template <class F>
 auto otherwise_do(F&& f) {
     return detail::otherwise_case<detail::kept<F>>{std::forward<F>(f)};
 }
-/// The end of all that a group counts; throws what its wait would throw.
+/// The end of all that a group counts; throws what its wait would throw. `into`: a `bool`, true then, or a handler.
 template <class Group>
 auto on_wait(Group& group, detail::place at = detail::place::current()) {
-    return detail::operation_case{group.async_wait(at), detail::no_handler{}};
+    return detail::case_of(group.async_wait(at));
 }
-/// `n` permits, taken if this case fires.
+template <class Group, class To>
+auto on_wait(Group& group, To&& into, detail::place at = detail::place::current()) {
+    return detail::case_of(group.async_wait(at), std::forward<To>(into));
+}
+/// `n` permits, taken if this case fires. `into`: a `bool`, true then, or a handler.
 inline auto on_acquire(semaphore& s, std::size_t n = 1, detail::place at = detail::place::current()) {
-    return detail::operation_case{s.async_acquire(n, at), detail::no_handler{}};
+    return detail::case_of(s.async_acquire(n, at));
 }
-/// The end of a task; its result is then had from the handle at once.
+template <class To>
+auto on_acquire(semaphore& s, std::size_t n, To&& into, detail::place at = detail::place::current()) {
+    return detail::case_of(s.async_acquire(n, at), std::forward<To>(into));
+}
+/// The end of a task; its result is then had from the handle at once. `into`: a `status`, `ok` then, or a handler.
 template <class R>
 auto on_join(join_handle<R>& h, detail::place at = detail::place::current()) {
-    return detail::join_case{h.async_get(at)};
+    return detail::case_of_join(h.async_get(at));
 }
-/// Any operation, its result stored in `into`.
-template <class Op, class To>
-auto on(Op&& operation, To& into) {
-    return detail::operation_case<std::remove_cvref_t<Op>, detail::sink<To&>>{std::forward<Op>(operation),
-                                                                              detail::sink<To&>(into)};
+template <class R, class To>
+auto on_join(join_handle<R>& h, To&& into, detail::place at = detail::place::current()) {
+    return detail::case_of_join(h.async_get(at), std::forward<To>(into));
+}
+/// Any operation: what an `async_` function returns, `sleep_for`, or a `timeout` of one. `into`: a variable for its
+/// result, or a handler. One with a context or a time of its own fires when that ends, with the result that tells so.
+template <detail::any_operation Op>
+auto on(Op&& operation) {
+    return detail::case_of(std::forward<Op>(operation));
+}
+template <detail::any_operation Op, class To>
+auto on(Op&& operation, To&& into) {
+    return detail::case_of(std::forward<Op>(operation), std::forward<To>(into));
 }
 
 // --- select -----------------------------------------------------------------------------------------------------------

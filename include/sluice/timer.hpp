@@ -30,6 +30,7 @@ public:
     }
     multi_wait& wait() noexcept { return wait_; }
     void take_result() const noexcept {}
+    time_point ends_at() const noexcept { return wait_.deadline(); }
     auto for_task(task_state& self) noexcept { return multi_awaiter<sleep_wait>{*this, self}; }
 
 private:

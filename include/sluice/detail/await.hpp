@@ -210,6 +210,9 @@ public:
     ~ended_early() { context_tree::release(watch_.context); }
 
     multi_wait& wait() noexcept { return wait_; }
+    // Its parts, for a case of a select.
+    Op& operation() noexcept { return op_; }
+    context_node* named() const noexcept { return watch_.context; }
     result_type take_result() {
         switch (wait_.fired()) {
             case 0: return op_.result();

@@ -9,7 +9,7 @@
 
 #include "../context.hpp"
 #include "awaited_temporaries.hpp"
-#include "multi_wait.hpp"
+#include "operation.hpp"
 
 namespace sluice::detail {
 
@@ -21,7 +21,7 @@ struct no_handler {
 template <class F>
 using kept = std::conditional_t<std::is_lvalue_reference_v<F>, F, std::remove_cvref_t<F>>;
 
-/// Where the result of an operation goes: a variable or a handler.
+/// Where the result of an operation goes: a variable, a handler that takes it, or a handler that takes nothing.
 template <class To>
 class sink {
 public:
@@ -29,11 +29,26 @@ public:
     template <class R>
     void put(R&& result) {
         if constexpr (std::is_invocable_v<To&, R>) std::invoke(to_, std::forward<R>(result));
+        else if constexpr (std::is_invocable_v<To&>) std::invoke(to_);
         else to_ = std::forward<R>(result);
+    }
+    /// Of an operation without a result.
+    void put()
+        requires std::is_invocable_v<To&>
+    {
+        std::invoke(to_);
     }
 
 private:
     kept<To&&> to_;
+};
+/// Nowhere.
+template <>
+class sink<no_handler> {
+public:
+    explicit sink(no_handler) noexcept {}
+    template <class... R>
+    void put(R&&...) const noexcept {}
 };
 
 struct case_tag {};
@@ -41,41 +56,85 @@ struct case_tag {};
 template <class C>
 concept select_case = std::derived_from<std::remove_cvref_t<C>, case_tag>;
 
-enum class case_kind : std::uint8_t { operation, done, time, otherwise };
+enum class case_kind : std::uint8_t { operation, limited, done, time, otherwise };
 
+/// Which entry of a case ended the wait. A case has a position for each; under `prioritized` they count in this order.
+enum class entry_of_case : std::uint8_t { context, effect, time };
+inline constexpr std::size_t entries_per_case = 3;
+
+constexpr std::size_t position_of(std::size_t number, entry_of_case e = entry_of_case::effect) noexcept {
+    return number * entries_per_case + static_cast<std::size_t>(e);
+}
+constexpr std::size_t case_at(std::size_t position) noexcept { return position / entries_per_case; }
+constexpr entry_of_case entry_at(std::size_t position) noexcept {
+    return static_cast<entry_of_case>(position % entries_per_case);
+}
+
+/// One operation, by value or, for a named one, by reference.
 template <class Op, class Sink>
 class operation_case : public case_tag {
+    using operation = std::remove_reference_t<Op>;
+
 public:
     static constexpr case_kind kind = case_kind::operation;
-    static constexpr bool may_be_awaited = !destroys_awaited_temporaries_twice || std::is_same_v<Sink, no_handler> ||
-                                           std::is_trivially_destructible_v<Sink>;
+    static constexpr bool may_be_awaited =
+        !destroys_awaited_temporaries_twice || std::is_trivially_destructible_v<Sink>;
 
-    operation_case(Op op, Sink to) : op_{std::move(op)}, to_{std::move(to)} {}
+    operation_case(Op&& op, Sink to) : op_(std::forward<Op>(op)), to_(std::move(to)) {}
     wait_case entry(std::size_t position) noexcept { return case_of(op_, position); }
     void fire() {
-        if constexpr (std::is_same_v<Sink, no_handler>) static_cast<void>(op_.result());
-        else to_.put(op_.result());
+        if constexpr (std::is_void_v<decltype(op_.result())>) {
+            op_.result();
+            to_.put();
+        } else {
+            to_.put(op_.result());
+        }
     }
 
-private:
+protected:
     Op op_;
     Sink to_;
 };
-template <class Op>
-operation_case(Op, no_handler) -> operation_case<Op, no_handler>;
 
-/// Only tells that the task has ended: its result stays with the handle.
-template <class Join>
-class join_case : public case_tag {
+/// A send or a receive; tells whose, for a selector, which keeps a handle of its own.
+template <class Channel, class Op, class Sink>
+class channel_case : public operation_case<Op, Sink> {
 public:
-    static constexpr case_kind kind = case_kind::operation;
-    static constexpr bool may_be_awaited = true;
-    explicit join_case(Join op) : op_{std::move(op)} {}
-    wait_case entry(std::size_t position) noexcept { return case_of(op_, position); }
-    void fire() const noexcept {}
+    channel_case(const Channel& of, Op&& op, Sink to)
+        : operation_case<Op, Sink>{std::forward<Op>(op), std::move(to)}, channel_{std::addressof(of)} {}
 
 private:
-    Join op_;
+    const Channel* channel_;
+};
+
+/// Only tells that the task has ended: its result stays with the handle.
+template <class Join, class Sink>
+class join_case : public operation_case<Join, Sink> {
+public:
+    join_case(Join&& op, Sink to) : operation_case<Join, Sink>{std::forward<Join>(op), std::move(to)} {}
+    void fire() { this->to_.put(status::ok); }
+};
+
+/// An operation that a named context or a time may end.
+template <class Op, class Sink>
+class limited_case : public operation_case<Op, Sink> {
+public:
+    static constexpr case_kind kind = case_kind::limited;
+
+    limited_case(Op&& op, context named, time_point deadline, Sink to)
+        : operation_case<Op, Sink>{std::forward<Op>(op), std::move(to)},
+          named_{std::move(named)},
+          deadline_{deadline} {}
+    context_node* node() const noexcept { return context_access::node(named_); }
+    time_point at() const noexcept { return deadline_; }
+    void fire(entry_of_case e) {
+        if (e == entry_of_case::effect) operation_case<Op, Sink>::fire();
+        else this->to_.put(this->op_.ended_by(e == entry_of_case::context ? status::canceled : status::timed_out));
+    }
+
+private:
+    context named_;
+    time_point deadline_;
 };
 
 template <class F>
@@ -127,16 +186,44 @@ public:
     constexpr explicit otherwise_case(G&& f) : handler_case<F>{std::forward<G>(f)} {}
 };
 
+template <class Channel, class Op, class To = no_handler>
+auto case_of_channel(const Channel& of, Op&& operation, To&& to = {}) {
+    return channel_case<Channel, Op, sink<To>>{of, std::forward<Op>(operation), sink<To>(std::forward<To>(to))};
+}
+
+template <class Join, class To = no_handler>
+auto case_of_join(Join&& operation, To&& to = {}) {
+    return join_case<Join, sink<To>>{std::forward<Join>(operation), sink<To>(std::forward<To>(to))};
+}
+
+template <any_operation Op, class To = no_handler>
+auto case_of(Op&& operation, To&& to = {}) {
+    if constexpr (timed_operation<Op>) {
+        return time_case<kept<To>>{operation.ends_at(), std::forward<To>(to)};
+    } else if constexpr (done_operation<Op>) {
+        return done_case<kept<To>>{operation.ends_with(), std::forward<To>(to)};
+    } else if constexpr (limited_operation<Op>) {
+        using inner = std::remove_reference_t<decltype(operation.operation())>;
+        using part = std::conditional_t<std::is_lvalue_reference_v<Op>, inner&, inner>;
+        context_tree::retain(operation.named());
+        return limited_case<part, sink<To>>{static_cast<part&&>(operation.operation()),
+                                            context_access::adopt(operation.named()), operation.wait().deadline(),
+                                            sink<To>(std::forward<To>(to))};
+    } else {
+        return operation_case<Op, sink<To>>{std::forward<Op>(operation), sink<To>(std::forward<To>(to))};
+    }
+}
+
 /// The cases, and the entries of the one wait that they are.
 template <class... Cases>
 class select_operation : public awaitable_tag {
     static constexpr std::size_t count_of([[maybe_unused]] case_kind k) noexcept {
         return ((Cases::kind == k ? 1u : 0u) + ... + 0u);
     }
-    static constexpr std::size_t operations = count_of(case_kind::operation);
-    static constexpr std::size_t contexts = count_of(case_kind::done);
+    static constexpr std::size_t operations = count_of(case_kind::operation) + count_of(case_kind::limited);
+    static constexpr std::size_t contexts = count_of(case_kind::done) + count_of(case_kind::limited);
     static_assert(count_of(case_kind::otherwise) <= 1, "a select has at most one `otherwise`");
-    static_assert(sizeof...(Cases) <= claim::most_cases);
+    static_assert(sizeof...(Cases) <= claim::most_cases / entries_per_case);
 
 public:
     template <class... Cs>
@@ -155,8 +242,9 @@ public:
 
     multi_wait& wait() noexcept { return wait_; }
     std::size_t take_result() {
-        fire(std::index_sequence_for<Cases...>{});
-        return wait_.fired();
+        const std::size_t position = wait_.fired();
+        fire(position, std::index_sequence_for<Cases...>{});
+        return case_at(position);
     }
 
 private:
@@ -177,20 +265,29 @@ private:
     void enter([[maybe_unused]] std::size_t& operation, [[maybe_unused]] std::size_t& watch) noexcept {
         auto& c = std::get<I>(cases_);
         using type = std::remove_cvref_t<decltype(c)>;
-        if constexpr (type::kind == case_kind::operation) {
-            entries_[operation++] = c.entry(I);
+        if constexpr (type::kind == case_kind::operation || type::kind == case_kind::limited)
+            entries_[operation++] = c.entry(position_of(I));
+        if constexpr (type::kind == case_kind::limited) {
+            watches_[watch].context = c.node();
+            watches_[watch++].position = position_of(I, entry_of_case::context);
+            wait_.set_deadline(c.at(), position_of(I, entry_of_case::time));
         } else if constexpr (type::kind == case_kind::done) {
             watches_[watch].context = c.node();
-            watches_[watch++].position = I;
+            watches_[watch++].position = position_of(I);
         } else if constexpr (type::kind == case_kind::time) {
-            wait_.set_deadline(c.at(), I);
-        } else {
-            wait_.set_otherwise(I);
+            wait_.set_deadline(c.at(), position_of(I));
+        } else if constexpr (type::kind == case_kind::otherwise) {
+            wait_.set_otherwise(position_of(I));
         }
     }
     template <std::size_t... I>
-    void fire(std::index_sequence<I...>) {
-        static_cast<void>(((wait_.fired() == I && (std::get<I>(cases_).fire(), true)) || ...));
+    void fire([[maybe_unused]] std::size_t position, std::index_sequence<I...>) {
+        static_cast<void>(((case_at(position) == I && (fire_one(std::get<I>(cases_), position), true)) || ...));
+    }
+    template <class Case>
+    static void fire_one(Case& c, [[maybe_unused]] std::size_t position) {
+        if constexpr (Case::kind == case_kind::limited) c.fire(entry_at(position));
+        else c.fire();
     }
 
     std::tuple<Cases...> cases_;

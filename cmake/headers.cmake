@@ -8,6 +8,7 @@ set(sluice_public_headers
     sluice/options.hpp
     sluice/channel.hpp
     sluice/select.hpp
+    sluice/selectable.hpp
     sluice/task.hpp
     sluice/runtime.hpp
     sluice/context.hpp
@@ -42,9 +43,11 @@ set(sluice_detail_headers
     sluice/detail/nested_channels.hpp
     sluice/detail/object_names.hpp
     sluice/detail/operation.hpp
+    sluice/detail/operation_of.hpp
     sluice/detail/own_context.hpp
     sluice/detail/parker.hpp
     sluice/detail/platform.hpp
+    sluice/detail/point_core.hpp
     sluice/detail/process_timers.hpp
     sluice/detail/promise.hpp
     sluice/detail/registry.hpp

@@ -5,6 +5,7 @@
 #include "channel.hpp"
 #include "detail/select_cases.hpp"
 #include "runtime.hpp"
+#include "selectable.hpp"
 #include "semaphore.hpp"
 #include "timer.hpp"
 #include "wait_group.hpp"
@@ -109,15 +110,16 @@ template <class R, class To>
 auto on_join(join_handle<R>& h, To&& into, detail::place at = detail::place::current()) {
     return detail::case_of_join(h.async_get(at), std::forward<To>(into));
 }
-/// Any operation: what an `async_` function returns, `sleep_for`, or a `timeout` of one. `into`: a variable for its
-/// result, or a handler. One with a context or a time of its own fires when that ends, with the result that tells so.
-template <detail::any_operation Op>
-auto on(Op&& operation) {
-    return detail::case_of(std::forward<Op>(operation));
+/// Whatever can be waited for (selectable.hpp): an operation, which is what an `async_` function returns, `sleep_for`
+/// or a `timeout` of one, or a type of your own with an `async_wait()`. `into`: a variable for its result, or a handler.
+/// One with a context or a time of its own fires when that ends, with the result that tells so.
+template <selectable S>
+auto on(S&& what, detail::place at = detail::place::current()) {
+    return detail::case_of(detail::operation_of(std::forward<S>(what), at));
 }
-template <detail::any_operation Op, class To>
-auto on(Op&& operation, To&& into) {
-    return detail::case_of(std::forward<Op>(operation), std::forward<To>(into));
+template <selectable S, class To>
+auto on(S&& what, To&& into, detail::place at = detail::place::current()) {
+    return detail::case_of(detail::operation_of(std::forward<S>(what), at), std::forward<To>(into));
 }
 
 // --- select -----------------------------------------------------------------------------------------------------------

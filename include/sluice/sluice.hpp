@@ -7,6 +7,7 @@
 #include <sluice/options.hpp>
 #include <sluice/runtime.hpp>
 #include <sluice/select.hpp>
+#include <sluice/selectable.hpp>
 #include <sluice/semaphore.hpp>
 #include <sluice/sized_wait_group.hpp>
 #include <sluice/status.hpp>

@@ -13,7 +13,7 @@ namespace sluice::detail {
 template <class Op>
 concept single_operation =
     task_awaitable<Op> && requires(std::remove_reference_t<Op>& op, wake_chain& woken, waiter& who, ticket turn) {
-        { op.guard() } -> std::same_as<lock*>;
+        { op.guard() } -> std::convertible_to<any_lock>;
         { op.try_commit(woken) } -> std::same_as<bool>;
         op.enlist(who, turn);
         op.delist(woken);

@@ -40,7 +40,8 @@ enum class wait_kind : std::uint8_t {
     time,
     context,
     thread,
-    lock
+    lock,
+    condition
 };
 
 constexpr const char* to_string(wait_kind k) noexcept {
@@ -56,6 +57,7 @@ constexpr const char* to_string(wait_kind k) noexcept {
         case wait_kind::context: return "context";
         case wait_kind::thread: return "blocking call";
         case wait_kind::lock: return "lock";
+        case wait_kind::condition: return "condition";
     }
     return "?";
 }

@@ -185,6 +185,9 @@ public:
     bool empty() const noexcept { return head_.next == &head_; }
     wait_node* front() noexcept { return empty() ? nullptr : head_.next; }
 
+    /// The one behind `n`, or null.
+    wait_node* after(const wait_node& n) noexcept { return n.next == &head_ ? nullptr : n.next; }
+
     void push_back(wait_node& n) noexcept {
         assert(!n.is_linked());
         n.prev = head_.prev;

@@ -11,6 +11,7 @@ set(sluice_public_headers
     sluice/selectable.hpp
     sluice/task.hpp
     sluice/runtime.hpp
+    sluice/resumption.hpp
     sluice/context.hpp
     sluice/timer.hpp
     sluice/wait_group.hpp
@@ -21,6 +22,7 @@ set(sluice_detail_headers
     sluice/detail/acquire.hpp
     sluice/detail/asymmetric.hpp
     sluice/detail/await.hpp
+    sluice/detail/awaitable.hpp
     sluice/detail/awaited_temporaries.hpp
     sluice/detail/backoff.hpp
     sluice/detail/biased_lock.hpp
@@ -33,6 +35,8 @@ set(sluice_detail_headers
     sluice/detail/deadline.hpp
     sluice/detail/elastic_threads.hpp
     sluice/detail/expect.hpp
+    sluice/detail/foreign_awaiter.hpp
+    sluice/detail/foreign_waiter.hpp
     sluice/detail/frame_pool.hpp
     sluice/detail/futex.hpp
     sluice/detail/go.hpp
@@ -48,6 +52,7 @@ set(sluice_detail_headers
     sluice/detail/parker.hpp
     sluice/detail/platform.hpp
     sluice/detail/point_core.hpp
+    sluice/detail/process_runtime.hpp
     sluice/detail/process_timers.hpp
     sluice/detail/promise.hpp
     sluice/detail/registry.hpp

@@ -146,16 +146,21 @@ struct token_node final : context_node {
 class done_wait : public awaitable_tag {
 public:
     done_wait(context ended, place at) noexcept
-        : context_{std::move(ended)}, watch_{context_access::node(context_), 0, {}} {
-        wait_.set_note(wait_kind::context, watch_.context, at);
-    }
+        : context_{std::move(ended)}, at_{at}, watch_{context_access::node(context_), 0, {}} {}
+    // Moved only before it waits.
+    done_wait(done_wait&& other) noexcept : done_wait{std::move(other.context_), other.at_} {}
+    done_wait& operator=(done_wait&&) = delete;
     multi_wait& wait() noexcept { return wait_; }
     void take_result() const noexcept {}
     const context& ends_with() const noexcept { return context_; }
-    auto for_task(task_state& self) noexcept { return multi_awaiter<done_wait>{*this, self}; }
+    auto for_task(task_state& self) noexcept {
+        wait_.set_note(wait_kind::context, watch_.context, at_);
+        return multi_awaiter<done_wait>{*this, self};
+    }
 
 private:
     context context_;
+    place at_;
     wait_watch watch_;
     multi_wait wait_{{}, {&watch_, 1}, {}};
 };

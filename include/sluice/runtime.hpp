@@ -6,6 +6,7 @@
 
 #include "context.hpp"
 #include "detail/go.hpp"
+#include "detail/process_runtime.hpp"
 #include "task.hpp"
 
 namespace sluice {
@@ -56,6 +57,8 @@ public:
         if (state_) detail::request_stop(*state_);
     }
 
+    /// For promises of other libraries: see detail/foreign_awaiter.hpp.
+    auto for_foreign() { return detail::lone_wait<detail::join_operation<R>>{operation(detail::place::current())}; }
     /// For promises: see detail/promise.hpp.
     auto for_task(detail::task_state& self) {
         struct awaiter {
@@ -107,9 +110,9 @@ struct runtime_metrics {
 class runtime {
 public:
     explicit runtime(runtime_options options = {})
-        : core_{std::make_unique<detail::runtime_core>(std::move(options))} {}
+        : own_{std::make_unique<detail::runtime_core>(std::move(options))}, core_{own_.get()} {}
     ~runtime() {
-        if (core_) core_->close();
+        if (own_) own_->close();
     }
     runtime(const runtime&) = delete;
     runtime& operator=(const runtime&) = delete;
@@ -140,7 +143,7 @@ public:
 
     /// The runtime of `go` from threads outside of any other; made at first need, ended at the process's exit.
     static runtime& process() {
-        static runtime all;
+        static runtime all{detail::process_runtime::core()};
         return all;
     }
 
@@ -150,7 +153,10 @@ private:
     friend detail::home_choice detail::home_here();
     friend detail::home_choice detail::home_under(detail::context_node*);
 
-    std::unique_ptr<detail::runtime_core> core_;
+    explicit runtime(detail::runtime_core& of) noexcept : core_{&of} {}
+
+    std::unique_ptr<detail::runtime_core> own_;  // null: the process's
+    detail::runtime_core* core_;
 };
 
 /// Starts `f(args...)` and returns a handle to its end.

@@ -111,7 +111,10 @@ class hold_operation : public acquire_operation {
 public:
     hold_operation(semaphore& of, permit_core& core, std::size_t n, place at) noexcept
         : acquire_operation{core, n, at}, of_{&of}, count_{n} {}
-    permit result() const noexcept { return permit{*of_, count_}; }
+    permit result() noexcept {
+        granted = false;
+        return permit{*of_, count_};
+    }
     auto for_task(task_state& self) noexcept { return task_awaiter<hold_operation>{*this, self}; }
 
 private:

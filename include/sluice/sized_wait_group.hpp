@@ -141,6 +141,20 @@ private:
             };
             return awaiter{*group_, at_, self};
         }
+        auto for_foreign() {
+            struct slot_wait {
+                slot_wait(sized_wait_group& g, detail::place at)
+                    : entry{g.group_}, slot{g.slots_.async_acquire(1, at)} {}
+                detail::multi_wait& wait() noexcept { return slot.wait(); }
+                void take_result() {
+                    static_cast<void>(slot.take_result());
+                    entry.keep();
+                }
+                counted entry;
+                detail::lone_wait<detail::acquire_operation> slot;
+            };
+            return slot_wait{*group_, at_};
+        }
 
     private:
         sized_wait_group* group_;
@@ -186,8 +200,7 @@ public:
             bool await_suspend(std::coroutine_handle<> h) { return inner.await_suspend(h); }
             void await_resume() {
                 static_cast<void>(inner.await_resume());
-                std::apply([this](auto&&... parts) { start.group_->start(std::forward<decltype(parts)>(parts)...); },
-                           std::move(start.call_));
+                start.run();
             }
             bounded_start& start;
             sized_wait_group::counted entry;
@@ -196,8 +209,29 @@ public:
         };
         return awaiter{*this, self};
     }
+    auto for_foreign() {
+        struct slot_wait {
+            explicit slot_wait(bounded_start& s)
+                : start{s}, entry{s.group_->group_}, slot{s.group_->slots_.async_acquire(1, place{})} {}
+            multi_wait& wait() noexcept { return slot.wait(); }
+            void take_result() {
+                static_cast<void>(slot.take_result());
+                start.run();
+            }
+            bounded_start& start;
+            sized_wait_group::counted entry;
+            lone_wait<acquire_operation> slot;
+        };
+        return slot_wait{*this};
+    }
 
 private:
+    // With a slot.
+    void run() {
+        std::apply([this](auto&&... parts) { group_->start(std::forward<decltype(parts)>(parts)...); },
+                   std::move(call_));
+    }
+
     sized_wait_group* group_;
     std::tuple<F&&, Args&&...> call_;
 };

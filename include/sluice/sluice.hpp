@@ -5,6 +5,7 @@
 #include <sluice/channel.hpp>
 #include <sluice/context.hpp>
 #include <sluice/options.hpp>
+#include <sluice/resumption.hpp>
 #include <sluice/runtime.hpp>
 #include <sluice/select.hpp>
 #include <sluice/selectable.hpp>

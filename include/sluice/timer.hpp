@@ -24,16 +24,20 @@ namespace detail {
 /// Waits for a moment: no case, no watch, a deadline.
 class sleep_wait : public awaitable_tag {
 public:
-    sleep_wait(time_point until, place at) noexcept {
-        wait_.set_deadline(until, 0);
-        wait_.set_note(wait_kind::time, nullptr, at);
-    }
+    sleep_wait(time_point until, place at) noexcept : at_{at} { wait_.set_deadline(until, 0); }
+    // Moved only before it waits.
+    sleep_wait(sleep_wait&& other) noexcept : sleep_wait{other.wait_.deadline(), other.at_} {}
+    sleep_wait& operator=(sleep_wait&&) = delete;
     multi_wait& wait() noexcept { return wait_; }
     void take_result() const noexcept {}
     time_point ends_at() const noexcept { return wait_.deadline(); }
-    auto for_task(task_state& self) noexcept { return multi_awaiter<sleep_wait>{*this, self}; }
+    auto for_task(task_state& self) noexcept {
+        wait_.set_note(wait_kind::time, nullptr, at_);
+        return multi_awaiter<sleep_wait>{*this, self};
+    }
 
 private:
+    place at_;
     multi_wait wait_{{}, {}, {}};
 };
 

@@ -5,6 +5,8 @@
 // A2  The queue is granted from its front while the front fits, and no further: looking past it would starve large
 //     requests. Nobody takes permits while a live request is queued.
 // A3  A request for more than `permits` is not queued; it ends with its context, or when the permits are raised.
+// A4  Permits that were granted to an operation belong to it until result(): if nobody takes the result, because the
+//     frame has been destroyed, they go back with the operation.
 #pragma once
 
 #include "await.hpp"
@@ -16,6 +18,7 @@ namespace sluice::detail {
 class acquire_node : public wait_node {
 public:
     std::size_t wants = 0;
+    bool granted = false;  // A4
 };
 
 class permit_core {
@@ -96,6 +99,7 @@ private:
             wait_list::unlink(request);
             if (!request.who->try_claim(request.turn)) continue;
             free_ -= request.wants;
+            request.granted = true;
             woken.push(*request.who);
         }
     }
@@ -110,17 +114,24 @@ private:
 class acquire_operation : public acquire_node, public awaitable_tag {
 public:
     acquire_operation(permit_core& of, std::size_t n, place at) noexcept : where{at}, of_{&of} { wants = n; }
+    acquire_operation(acquire_operation&&) = default;
+    ~acquire_operation() {
+        if (granted) of_->release(wants, where);
+    }
 
     lock* guard() noexcept { return &of_->mutex; }
     bool looks_ready() const noexcept { return true; }
-    bool try_commit(wake_chain&) noexcept { return of_->try_take(wants); }
+    bool try_commit(wake_chain&) noexcept { return granted = of_->try_take(wants); }
     void enlist(waiter& w, ticket t) noexcept {
         who = &w;
         turn = t;
         of_->enlist(*this);
     }
     void delist(wake_chain& woken) noexcept { of_->leave(*this, woken); }
-    bool result() const noexcept { return true; }
+    bool result() noexcept {
+        granted = false;
+        return true;
+    }
     bool ended_by(status) const noexcept { return false; }
     wait_kind kind() const noexcept { return wait_kind::permit; }
     const void* object() const noexcept { return of_; }

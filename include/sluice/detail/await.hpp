@@ -16,15 +16,10 @@
 
 #include "../status.hpp"
 #include "backoff.hpp"
+#include "foreign_awaiter.hpp"
 #include "multi_wait.hpp"
 
 namespace sluice::detail {
-
-/// Base of everything a task of ours awaits natively: it has `for_task(task_state&)`, which gives the awaiter.
-struct awaitable_tag {};
-
-template <class A>
-concept task_awaitable = std::derived_from<std::remove_cvref_t<A>, awaitable_tag>;
 
 inline void ensure_registered(task_state& t) {
     if (!t.is_registered()) [[unlikely]]
@@ -205,8 +200,10 @@ public:
         context_tree::retain(named);
         wait_.set_deadline(deadline, no_position);
     }
-    ended_early(const ended_early&) = delete;
-    ended_early& operator=(const ended_early&) = delete;
+    // Moved only before it waits.
+    ended_early(ended_early&& other) noexcept(std::is_nothrow_move_constructible_v<Op>)
+        : ended_early{std::move(other.op_), other.watch_.context, other.wait_.deadline()} {}
+    ended_early& operator=(ended_early&&) = delete;
     ~ended_early() { context_tree::release(watch_.context); }
 
     multi_wait& wait() noexcept { return wait_; }

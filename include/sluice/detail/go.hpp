@@ -135,6 +135,16 @@ public:
 
     awaiter for_task(task_state& self) {
         if (self.must_stop()) made_->mark_stop_requested();  // a stop before the call: it will not begin
+        start();
+        return awaiter{*made_, self};
+    }
+    auto for_foreign() {
+        start();
+        return lone_wait<join_operation<R>>{join_operation<R>{*made_, place{}}};
+    }
+
+private:
+    void start() {
         made_->retain();
         try {
             made_->where().runtime->spawn_callable(*made_);
@@ -143,10 +153,8 @@ public:
             throw;
         }
         running_ = true;
-        return awaiter{*made_, self};
     }
 
-private:
     result_state<R>* made_;
     bool running_ = false;
 };
@@ -180,6 +188,11 @@ public:
             decltype(make(std::declval<A>(), std::declval<task_state&>())) inner;
         };
         return awaiter{std::forward<A>(awaitable_), self};
+    }
+    decltype(auto) for_foreign()
+        requires task_awaitable<A>
+    {
+        return foreign_wait_of(awaitable_);  // there is nothing to shield it from
     }
 
 private:

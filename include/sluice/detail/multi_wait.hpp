@@ -188,10 +188,13 @@ public:
     /// Thread: the time has come. False: somebody else ended the wait, whose wake must be awaited.
     bool try_time_out() noexcept { return who_->try_claim(deadline_turn(who_->word())); }
 
+    /// Ends the wait as canceled. False: somebody else ended it.
+    bool try_cancel() noexcept { return who_->try_claim(claim::with_state(who_->word(), claim::canceled)); }
+
     time_point deadline() const noexcept { return deadline_; }
 
     /// After the wake, or after a claim of one's own: cleans up and tells what ended the wait.
-    void finish() noexcept {
+    void finish(bool before_the_wake = false) noexcept {
         { const hold guard{arming_}; }  // M1
         const ticket outcome = who_->outcome();
         if (outcome == claim::canceled) fired_ = canceled_position;
@@ -199,7 +202,8 @@ public:
         else fired_ = static_cast<std::size_t>(outcome - claim::first_case);
         const thread_id me = this_thread_id();
         for (auto& c : cases_) {
-            if (!c.guard || c.position == fired_) continue;  // the winner's node was unlinked by the winner
+            // The winner's node was unlinked by the winner.
+            if (!c.guard || (c.position == fired_ && !before_the_wake)) continue;
             wake_chain woken;
             c.guard.acquire(me);
             c.ops->delist(c.op, woken);
@@ -212,6 +216,14 @@ public:
             if (w.node.is_linked()) wait_list::unlink(w.node);
         }
         timer_queue::remove(timer_);
+    }
+
+    /// The frame goes while it waits, or before the wake of a wait that has ended. True: nobody will wake it.
+    bool abandon() noexcept {
+        const bool mine = try_cancel();  // M3
+        // Without the wake only its lock tells that the winner has done its part (waiter.hpp, W8).
+        finish(!mine);
+        return mine;
     }
 
     static timer_queue& timers_here() {

@@ -228,6 +228,9 @@ class select_operation : public awaitable_tag {
 public:
     template <class... Cs>
     explicit select_operation(bool in_order, Cs&&... cases) : cases_{std::forward<Cs>(cases)...}, in_order_{in_order} {}
+    // Moved only before it waits.
+    select_operation(select_operation&& other) : cases_{std::move(other.cases_)}, in_order_{other.in_order_} {}
+    select_operation& operator=(select_operation&&) = delete;
 
     /// Blocks the thread.
     std::size_t block(place at = place::current()) {
@@ -238,6 +241,11 @@ public:
     auto for_task(task_state& self, place at = place::current()) {
         prepare(at);
         return multi_awaiter<select_operation>{*this, self};
+    }
+
+    select_operation& for_foreign() noexcept {
+        prepare(place{});
+        return *this;
     }
 
     multi_wait& wait() noexcept { return wait_; }

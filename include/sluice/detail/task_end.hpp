@@ -9,6 +9,7 @@
 //   it is counted as ended, last: from then on the runtime may end.
 #pragma once
 
+#include "foreign_waiter.hpp"
 #include "scheduler.hpp"
 
 namespace sluice::detail {
@@ -115,6 +116,7 @@ inline void context_tree::release_home(home& h) noexcept {
 
 inline void waiter::wake() noexcept {
     if (how_ == wake_by::unparking) return static_cast<parker*>(target_)->unpark();
+    if (how_ == wake_by::posting) return static_cast<foreign_waiter*>(this)->post();
     auto& t = static_cast<task_state&>(*this);
     t.where().runtime->make_ready(t);
 }

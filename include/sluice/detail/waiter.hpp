@@ -25,6 +25,8 @@
 //     both away, a wait that names the own context takes the second: its watch speaks for the context then.
 // W7  Lock order: guards of cases by address, then a wait's own arming lock, then either the timers' lock or one
 //     context's lock, then a registry shard.
+// W8  Who claims is done with the waiter's nodes and slots before it lets go of the lock it claimed under. From there
+//     to the wake it uses the waiter alone: the frame of a foreign coroutine may go meanwhile (foreign_waiter.hpp).
 #pragma once
 
 #include <atomic>
@@ -63,7 +65,7 @@ constexpr ticket with_state(ticket t, ticket state) noexcept { return (t & ~stat
 }  // namespace claim
 
 /// How a claimed waiter is let go.
-enum class wake_by : std::uint8_t { scheduling, unparking };
+enum class wake_by : std::uint8_t { scheduling, unparking, posting };
 
 class waiter {
 public:
@@ -129,7 +131,7 @@ public:
 
 protected:
     std::atomic<ticket> word_{0};
-    void* target_ = nullptr;  // the frame to resume, or the parker
+    void* target_ = nullptr;  // the frame to resume, the parker, or what a foreign ticket lets go on
     wake_by how_;
 };
 

@@ -190,7 +190,7 @@ private:
 
 using history = history_of<channel_model>;
 
-// --- for people ---------------------------------------------------------------------------------------------------------
+// --- for people ------------------------------------------------------------------------------------------------------
 
 inline std::ostream& operator<<(std::ostream& out, const operation& op) {
     const auto name = [](std::size_t channel) { return static_cast<char>('a' + static_cast<char>(channel)); };

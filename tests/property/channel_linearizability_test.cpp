@@ -2,8 +2,8 @@
 // channel_linearizability_test.cpp: does every operation of a channel take effect at one moment?
 //
 // Histories of four processes, threads or tasks or two of each, of eight operations each on two channels of capacity 0,
-// 1 or 2, and of one helper who ends what would wait for ever: 10,000 of them. A failure shows the history and its seed;
-// SLUICE_TEST_SEED runs it again, a thousand times, since the schedule is not part of it.
+// 1 or 2, and of one helper who ends what would wait for ever: 10,000 of them. A failure shows the history and its
+// seed; SLUICE_TEST_SEED runs it again, a thousand times, since the schedule is not part of it.
 
 #include <sluice/select.hpp>
 
@@ -101,7 +101,7 @@ private:
     static result single(sluice::sent s) { return {case_of(s.why()), s.why(), 0}; }
     static result single(sluice::received<int> r) { return {case_of(r.why()), r.why(), r ? *r : 0}; }
 
-    // --- select: two of four cases, the others nil, and perhaps something that ends it early --------------------------
+    // --- select: two of four cases, the others nil, and perhaps something that ends it early -------------------------
 
     struct four_cases {
         channel<int> receive[2];
@@ -162,7 +162,7 @@ private:
     std::deque<stop> stops_;
 };
 
-// --- the tests ----------------------------------------------------------------------------------------------------------
+// --- the tests -------------------------------------------------------------------------------------------------------
 
 /// What the histories were like, printed: a check of histories in which nothing overlaps would prove nothing.
 struct tally {

@@ -169,7 +169,7 @@ private:
         for (unsigned i = 0; i < times; ++i) static_cast<void>(nothing.load());
     }
 
-    // --- the helper -----------------------------------------------------------------------------------------------------
+    // --- the helper --------------------------------------------------------------------------------------------------
 
     void help() {
         const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes{2};
@@ -256,7 +256,7 @@ private:
     std::vector<std::atomic<const operation*>> at_;  // the endless wait that each process is in; `finished_` at the end
 };
 
-/// The seeds to run: the one that the environment's SLUICE_TEST_SEED names, else `count` of them beginning with `first`.
+/// The seeds to run: the one that the environment's SLUICE_TEST_SEED names, else `count` of them from `first` on.
 struct seeds {
     std::uint64_t first;
     std::uint64_t count;

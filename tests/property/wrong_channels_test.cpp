@@ -26,7 +26,7 @@ namespace {
 using namespace sluice_test;
 using namespace sluice_test::histories;
 
-// --- the right one ------------------------------------------------------------------------------------------------------
+// --- the right one ---------------------------------------------------------------------------------------------------
 
 /// How a wait may end before it is done.
 struct ending {
@@ -115,7 +115,7 @@ protected:
     std::vector<waiter*> waiters_;
 };
 
-// --- the wrong ones -----------------------------------------------------------------------------------------------------
+// --- the wrong ones --------------------------------------------------------------------------------------------------
 
 /// A stack where a queue was meant.
 struct takes_the_youngest : plain_channel {
@@ -198,7 +198,7 @@ struct wakes_the_wrong_one : plain_channel {
     }
 };
 
-// --- the check ----------------------------------------------------------------------------------------------------------
+// --- the check -------------------------------------------------------------------------------------------------------
 
 template <class Channel>
 class channels_of {

@@ -27,9 +27,9 @@ using sluice::task;
 using namespace sluice_test;
 using namespace std::chrono_literals;
 
-/// How often `last`, which never waits, fired in a select although one of its channels was ready at every moment: a token
-/// goes from one to the other, into the new place before it leaves the old one. The empty channels make a look at all of
-/// them take longer.
+/// How often `last`, which never waits, fired in a select although one of its channels was ready at every moment: a
+/// token goes from one to the other, into the new place before it leaves the old one. The empty channels make a look at
+/// all of them take longer.
 template <class Last>
 int fired_while_another_was_ready(Last last) {
     const stress_time time;

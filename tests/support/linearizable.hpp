@@ -176,7 +176,7 @@ private:
 /// Looks for an order of the operations that explains `history` by `model`.
 ///
 /// Complexity: exponential in the number of operations that overlap each other at the worst; for histories of a few
-///     threads with a few dozen operations some microseconds to milliseconds. As deep a recursion as there are operations.
+///     threads with a few dozen operations some microseconds to milliseconds. Recursion is as deep as the history long.
 ///
 ///     recording<op, result> all{2};                                  // by two threads
 ///     ... all.by(0).calls(op::push(1)); q.push(1); all.by(0).returns(result::ok()); ...

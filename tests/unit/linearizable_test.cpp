@@ -14,7 +14,7 @@ namespace {
 
 using namespace sluice_test;
 
-// --- a register ---------------------------------------------------------------------------------------------------------
+// --- a register ------------------------------------------------------------------------------------------------------
 
 struct access {
     bool writes;
@@ -100,7 +100,7 @@ TEST(Linearizable, DoesNotLookAtTheSameSituationTwice) {
     EXPECT_EQ(bad.looked_at(), 1u << 12);
 }
 
-// --- results that the model leaves open ---------------------------------------------------------------------------------
+// --- results that the model leaves open ------------------------------------------------------------------------------
 
 /// A coin: every toss may show either side, and the state is the number of heads.
 struct coin {
@@ -120,7 +120,7 @@ TEST(Linearizable, AnyResultThatTheModelAllowsWillDo) {
     EXPECT_FALSE(linearizable({toss{{}, true, 0, 1}, toss{{}, true, 2, 3}, toss{{}, true, 4, 5}}, coin{}));
 }
 
-// --- steps of two -------------------------------------------------------------------------------------------------------
+// --- steps of two ----------------------------------------------------------------------------------------------------
 
 /// Two that meet: each gets what the other brought. Nobody can do anything alone.
 struct exchange_point {
@@ -151,7 +151,7 @@ TEST(Linearizable, OneThatHasNotReturnedCanBeMet) {
     EXPECT_FALSE(linearizable({brought{1, std::nullopt, 4, never}, brought{2, 1, 1, 3}}, exchange_point{}));
 }
 
-// --- recording ----------------------------------------------------------------------------------------------------------
+// --- recording -------------------------------------------------------------------------------------------------------
 
 TEST(Recording, NotesTheOrderOfCallsAndReturns) {
     recording<access, int> all{2};

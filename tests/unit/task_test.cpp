@@ -347,4 +347,27 @@ TEST(Task, IsCancelledAtAGreatDepth) {
     EXPECT_EQ(object::live(), 0);
 }
 
+// --- a body that g++ 12 miscompiles: no variable in the outermost block, an await in a condition ---
+
+task<> drain(sluice::channel<int> in) {
+    while (co_await in.async_receive()) {}
+}
+
+void run_drain() {
+    sluice::channel<int> c{3};
+    static_cast<void>(c.send(1));
+    c.close();
+    sluice::run(drain, c);
+    EXPECT_EQ(c.size(), 0u);
+}
+
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+TEST(TaskDeathTest, ThatTheCompilerLaidOutWronglyIsRefused) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_DEATH(run_drain(), "declare one at its top");
+}
+#else
+TEST(Task, MayAwaitInAConditionWithoutAVariable) { run_drain(); }
+#endif
+
 }  // namespace

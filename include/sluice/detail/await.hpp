@@ -237,7 +237,7 @@ public:
 
 private:
     Op op_;
-    wait_case case_ = case_of(op_, 0);
+    wait_case case_ = entry_of(op_, 0);
     wait_watch watch_;
     any_lock guard_;
     multi_wait wait_{{&case_, 1}, {&watch_, 1}, {&guard_, 1}};

@@ -95,7 +95,7 @@ private:
 /// Blocks the thread until a joinable has ended; throws `canceled` if the surrounding context ends before.
 template <class Op>
 void block_once(Op& op) {
-    wait_case entry = case_of(op, 0);
+    wait_case entry = entry_of(op, 0);
     any_lock guard;
     multi_wait w{{&entry, 1}, {}, {&guard, 1}};
     w.set_note(op.kind(), op.object(), op.where);

@@ -56,7 +56,7 @@ struct wait_case {
 };
 
 template <class Op>
-wait_case case_of(Op& op, std::size_t position) noexcept {
+wait_case entry_of(Op& op, std::size_t position) noexcept {
     return {&op, &case_ops_of<Op>, position, op.guard()};
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "await.hpp"
+#include "expect.hpp"
 
 namespace sluice {
 
@@ -129,11 +130,35 @@ public:
         promise_base& promise_;
     };
 
+    /// Refuses a frame that g++ 12 has laid out wrongly: in a body without variables in its outermost block, an await in
+    /// a condition gets a place before the promise, and nobody can resume or destroy the frame (GCC bug 106188).
+    class initial_awaiter {
+    public:
+        explicit initial_awaiter(promise_base& p) noexcept : promise_{p} {}
+        bool await_ready() const noexcept { return false; }
+        template <class Promise>
+        void await_suspend(std::coroutine_handle<Promise> h) const noexcept {
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+            SLUICE_EXPECT_AT(
+                std::addressof(h.promise()) == std::addressof(promise_),
+                "g++ 12 miscompiles this coroutine, which awaits in a condition and has no variable in its "
+                "outermost block: declare one at its top, or write `while (auto v = co_await ...)`",
+                promise_.stands_at);
+#else
+            static_cast<void>(h);
+#endif
+        }
+        void await_resume() const noexcept {}
+
+    private:
+        promise_base& promise_;
+    };
+
     promise_base() noexcept {}
     /// Notes where the coroutine stands, for the reports of a task whose start has no place.
-    std::suspend_always initial_suspend(place here = place::current()) noexcept {
+    initial_awaiter initial_suspend(place here = place::current()) noexcept {
         std::construct_at(&stands_at, here);
-        return {};
+        return initial_awaiter{*this};
     }
     final_awaiter final_suspend() noexcept { return final_awaiter{*this}; }
 

@@ -81,7 +81,7 @@ public:
         !destroys_awaited_temporaries_twice || std::is_trivially_destructible_v<Sink>;
 
     operation_case(Op&& op, Sink to) : op_(std::forward<Op>(op)), to_(std::move(to)) {}
-    wait_case entry(std::size_t position) noexcept { return case_of(op_, position); }
+    wait_case entry(std::size_t position) noexcept { return entry_of(op_, position); }
     void fire() {
         if constexpr (std::is_void_v<decltype(op_.result())>) {
             op_.result();

@@ -6,11 +6,14 @@
 include_guard(GLOBAL)
 
 set(SLUICE_STRESS_SECONDS 1 CACHE STRING "How long each stress test works at its task")
+set(SLUICE_STRESS_STEPS 200000 CACHE STRING "How many steps it makes, if it counts them")
 
 # Gives tests what the chosen sanitizer needs, a limit against hanging, and how long a stress test may take.
 function(sluice_prepare_tests)
+    set(environment ${sluice_test_environment}
+        "SLUICE_STRESS_SECONDS=${SLUICE_STRESS_SECONDS}" "SLUICE_STRESS_STEPS=${SLUICE_STRESS_STEPS}")
     set_tests_properties(${ARGN} PROPERTIES
-        ENVIRONMENT "${sluice_test_environment};SLUICE_STRESS_SECONDS=${SLUICE_STRESS_SECONDS}"
+        ENVIRONMENT "${environment}"
         TIMEOUT 300)
 endfunction()
 

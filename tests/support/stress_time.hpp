@@ -25,4 +25,11 @@ private:
     std::chrono::steady_clock::time_point end_;
 };
 
+/// For tests that count: as many steps as the environment's SLUICE_STRESS_STEPS says, 200,000 by default.
+inline unsigned long long stress_steps() {
+    const char* const text = std::getenv("SLUICE_STRESS_STEPS");
+    const auto steps = text ? std::strtoull(text, nullptr, 10) : 0;
+    return steps > 0 ? steps : 200'000;
+}
+
 }  // namespace sluice_test

@@ -24,10 +24,8 @@ public:
     decltype(auto) take_result() { return op_.result(); }
 
 private:
-    using operation = std::remove_reference_t<Op>;
-
     Op op_;
-    wait_case case_{std::addressof(op_), &case_ops_of<operation>, 0, {}};
+    wait_case case_ = entry_of(op_, 0);
     decltype(wait_case::guard) guard_{};
     multi_wait wait_{{&case_, 1}, {}, {&guard_, 1}};
 };

@@ -129,6 +129,17 @@ TEST(ChannelOfVoid, SignalsATaskThatWaits) {
     EXPECT_TRUE(h.get());
 }
 
+TEST(ChannelOfVoid, ASignalEndsByTimeAndByAContextAsAValueDoes) {
+    const channel<void> ch{1};
+    auto stop = sluice::with_cancel(sluice::context::background());
+    ASSERT_TRUE(ch.send_for(std::chrono::milliseconds{1}));
+    EXPECT_EQ(ch.send_for(std::chrono::milliseconds{1}).why(), status::timed_out);
+    EXPECT_EQ(ch.send_until(std::chrono::steady_clock::now()).why(), status::timed_out);
+    stop.cancel();
+    EXPECT_EQ(ch.send(stop.get()).why(), status::canceled);
+    EXPECT_EQ(ch.size(), 1u);
+}
+
 // --- who owns a value -----------------------------------------------------------------------------------------------
 
 using value = counted<struct values>;
@@ -326,162 +337,6 @@ TEST_F(OwnedValues, EveryBlockingFormDestroysEachValueOnce) {
     EXPECT_EQ(sluice::select(sluice::on_receive(ch, into), sluice::on_done(open)), 0u);
     ASSERT_TRUE(into);
     EXPECT_EQ(value::live(), 4);  // `into`, and what is left in the channel
-}
-
-// --- values that throw ------------------------------------------------------------------------------------------------
-
-struct thrown {};
-
-/// Throws when the number of operations that `fuse` allows is used up.
-struct fused {
-    explicit fused(int v) : number{v} {}
-    fused(const fused& other) : number{other.number}, alive{(burn(copy_fuse), value{})} {}
-    fused(fused&& other) : number{other.number}, alive{(burn(move_fuse), value{})} { other.number = -1; }
-    fused& operator=(const fused&) = default;
-    fused& operator=(fused&&) = default;
-
-    int number;
-    value alive{};
-
-    static void burn(int& fuse) {
-        if (fuse >= 0 && fuse-- == 0) throw thrown{};
-    }
-    inline static int copy_fuse = -1;
-    inline static int move_fuse = -1;
-};
-
-class ThrowingValues : public OwnedValues {
-protected:
-    ~ThrowingValues() override { fused::copy_fuse = fused::move_fuse = -1; }
-};
-
-// T17, T55
-TEST_F(ThrowingValues, ACopyThatThrowsReachesTheSenderAndNothingHasChanged) {
-    const channel<fused> ch{2};
-    const fused mine{1};
-    ASSERT_TRUE(ch.send(mine));
-    fused::copy_fuse = 0;
-    EXPECT_THROW(static_cast<void>(ch.send(mine)), thrown);
-    EXPECT_EQ(ch.size(), 1u);
-    EXPECT_TRUE(ch.send(mine));  // no lock was left held
-    EXPECT_EQ(ch.receive()->number, 1);
-    EXPECT_EQ(ch.receive()->number, 1);
-}
-
-// T17
-TEST_F(ThrowingValues, AMoveThatThrowsReachesTheSenderAndNothingHasChanged) {
-    const channel<fused> ch{2};
-    fused mine{1};
-    fused::move_fuse = 0;
-    EXPECT_THROW(static_cast<void>(ch.send(std::move(mine))), thrown);
-    EXPECT_EQ(mine.number, 1);
-    EXPECT_EQ(ch.size(), 0u);
-    EXPECT_TRUE(ch.send(std::move(mine)));
-    EXPECT_EQ(ch.receive()->number, 1);
-}
-
-// T17: in the buffer and between waiters the boxes move, not the values.
-TEST_F(ThrowingValues, BetweenSenderAndReceiverNoMoveOfTheValueHappens) {
-    for (const auto& ch : {channel<fused>{0}, channel<fused>{2}, channel<fused>{sluice::unbounded}}) {
-        threads by;
-        auto sending = by.start(
-            [](channel<fused> c) {
-                for (int i = 0; i < 50; ++i)
-                    if (!c.send(fused{i})) return false;
-                return true;
-            },
-            0, ch);
-        for (int i = 0; i < 50; ++i) ASSERT_EQ(ch.receive()->number, i);
-        EXPECT_TRUE(sending.get());
-    }
-}
-
-// CH-28
-TEST_F(ThrowingValues, ABoxedValueThatCouldNotBeSentReturnsToItsOwner) {
-    const channel<fused> full{0};
-    const channel<fused> closed{1};
-    closed.close();
-    fused mine{9};
-    EXPECT_EQ(full.try_send(std::move(mine)).why(), status::full);
-    EXPECT_EQ(mine.number, 9);
-    EXPECT_EQ(closed.send(std::move(mine)).why(), status::closed);
-    EXPECT_EQ(mine.number, 9);
-    EXPECT_EQ(full.send_for(std::move(mine), 1ms).why(), status::timed_out);
-    EXPECT_EQ(mine.number, 9);
-}
-
-// CH-28, SE-23
-TEST_F(ThrowingValues, ABoxedValueOfACaseThatDidNotFireReturnsToItsOwner) {
-    const channel<fused> full{0};
-    fused mine{9};
-    EXPECT_EQ(sluice::select(sluice::on_send(full, std::move(mine)), sluice::otherwise), 1u);
-    EXPECT_EQ(mine.number, 9);
-    EXPECT_EQ(sluice::select(sluice::on_send(full, std::move(mine)), sluice::on_timeout(1ms)), 1u);
-    EXPECT_EQ(mine.number, 9);
-}
-
-// CH-28
-TEST_F(ThrowingValues, ABoxedValueReturnsToItsOwnerWhenTheSurroundingCancellationEndsTheSend) {
-    sluice::runtime rt;
-    const channel<fused> ch{0};
-    auto h = rt.go(
-        [](channel<fused> c) -> task<int> {
-            fused mine{9};
-            try {
-                static_cast<void>(co_await c.async_send(std::move(mine)));
-            } catch (const sluice::canceled&) {}
-            co_return mine.number;
-        },
-        ch);
-    eventually([&] { return senders_waiting(ch) == 1; });
-    h.cancel();
-    EXPECT_EQ(h.get(), 9);
-}
-
-// T17, T55: the value's own move into the caller's hands throws.
-TEST_F(ThrowingValues, AMoveThatThrowsInAReceiveReachesTheReceiverAndLeavesNoLockHeld) {
-    const channel<fused> ch{3};
-    for (int i = 0; i < 3; ++i) ASSERT_TRUE(ch.send(fused{i}));
-    fused::move_fuse = 0;
-    EXPECT_THROW(static_cast<void>(ch.receive()), thrown);
-    EXPECT_EQ(ch.receive()->number, 1);
-    EXPECT_EQ(ch.size(), 1u);
-}
-
-// T17, T55
-TEST_F(ThrowingValues, AMoveThatThrowsInAReceiveOfSeveralReachesTheReceiverAndLeavesNoLockHeld) {
-    const channel<fused> ch{4};
-    for (int i = 0; i < 3; ++i) ASSERT_TRUE(ch.send(fused{i}));
-    fused::move_fuse = 1;
-    EXPECT_THROW(static_cast<void>(ch.receive_some(3)), thrown);
-    fused::move_fuse = 0;
-    if (ch.size() != 0) {
-        EXPECT_THROW(static_cast<void>(ch.try_receive_some(3)), thrown);
-    }
-    fused::move_fuse = -1;
-    EXPECT_TRUE(ch.send(fused{7}));
-}
-
-// T55: a case's handler throws; the value is the handler's.
-TEST_F(OwnedValues, AHandlerThatThrowsLeavesTheChannelUsable) {
-    const channel<value> ch{2};
-    ASSERT_TRUE(ch.send(value{1}));
-    ASSERT_TRUE(ch.send(value{2}));
-    const auto failing = [](sluice::received<value>) { throw thrown{}; };
-    EXPECT_THROW(sluice::select(sluice::on_receive(ch, failing)), thrown);
-    EXPECT_EQ(value::live(), 1);
-    EXPECT_EQ(ch.receive()->value(), 2);
-}
-
-TEST(ChannelOfNothing, ASignalEndsByTimeAndByAContextAsAValueDoes) {
-    const channel<void> ch{1};
-    auto stop = sluice::with_cancel(sluice::context::background());
-    ASSERT_TRUE(ch.send_for(std::chrono::milliseconds{1}));
-    EXPECT_EQ(ch.send_for(std::chrono::milliseconds{1}).why(), status::timed_out);
-    EXPECT_EQ(ch.send_until(std::chrono::steady_clock::now()).why(), status::timed_out);
-    stop.cancel();
-    EXPECT_EQ(ch.send(stop.get()).why(), status::canceled);
-    EXPECT_EQ(ch.size(), 1u);
 }
 
 }  // namespace

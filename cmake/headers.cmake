@@ -27,13 +27,16 @@ set(sluice_detail_headers
     sluice/detail/backoff.hpp
     sluice/detail/biased_lock.hpp
     sluice/detail/block.hpp
+    sluice/detail/channel_batches.hpp
     sluice/detail/channel_core.hpp
     sluice/detail/channel_emplace.hpp
     sluice/detail/channel_ends.hpp
+    sluice/detail/channel_many.hpp
     sluice/detail/channel_operations.hpp
     sluice/detail/context_tree.hpp
     sluice/detail/deadline.hpp
     sluice/detail/elastic_threads.hpp
+    sluice/detail/element_source.hpp
     sluice/detail/expect.hpp
     sluice/detail/foreign_awaiter.hpp
     sluice/detail/foreign_waiter.hpp
@@ -62,6 +65,7 @@ set(sluice_detail_headers
     sluice/detail/select_cases.hpp
     sluice/detail/signals.hpp
     sluice/detail/start.hpp
+    sluice/detail/stepwise.hpp
     sluice/detail/task_end.hpp
     sluice/detail/task_state.hpp
     sluice/detail/thread_state.hpp

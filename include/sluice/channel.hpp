@@ -9,6 +9,7 @@
 #include "context.hpp"
 #include "detail/channel_emplace.hpp"
 #include "detail/channel_ends.hpp"
+#include "detail/channel_many.hpp"
 
 namespace sluice {
 
@@ -46,7 +47,9 @@ template <class T>
 class channel : public detail::channel_handle<T>,
                 public detail::sending<channel<T>, T>,
                 public detail::emplacing<channel<T>, T>,
-                public detail::receiving<channel<T>, T> {
+                public detail::sending_many<channel<T>, T>,
+                public detail::receiving<channel<T>, T>,
+                public detail::receiving_many<channel<T>, T> {
     using detail::channel_handle<T>::core_;
 
 public:
@@ -79,7 +82,8 @@ public:
 template <class T>
 class sender : public detail::channel_handle<T>,
                public detail::sending<sender<T>, T>,
-               public detail::emplacing<sender<T>, T> {
+               public detail::emplacing<sender<T>, T>,
+               public detail::sending_many<sender<T>, T> {
     using detail::channel_handle<T>::core_;
 
 public:
@@ -120,7 +124,9 @@ private:
 /// send ends with `closed` and the buffered values are destroyed (`on_undelivered` is told of them). A receiver cannot
 /// close; it can `cancel`.
 template <class T>
-class receiver : public detail::channel_handle<T>, public detail::receiving<receiver<T>, T> {
+class receiver : public detail::channel_handle<T>,
+                 public detail::receiving<receiver<T>, T>,
+                 public detail::receiving_many<receiver<T>, T> {
     using detail::channel_handle<T>::core_;
 
 public:

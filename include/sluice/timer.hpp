@@ -6,6 +6,7 @@
 
 #include "detail/await.hpp"
 #include "detail/deadline.hpp"
+#include "detail/stepwise.hpp"
 
 namespace sluice {
 
@@ -64,6 +65,11 @@ template <class Rep, class Period, class Op>
 
 template <class Rep, class Period, class Op>
 [[nodiscard]] auto timeout(std::chrono::duration<Rep, Period> d, detail::ended_early<Op>&& operation) {
+    return std::move(operation).limited_to(detail::deadline_after(d));
+}
+
+template <class Rep, class Period, class Op>
+[[nodiscard]] auto timeout(std::chrono::duration<Rep, Period> d, detail::stepwise<Op>&& operation) {
     return std::move(operation).limited_to(detail::deadline_after(d));
 }
 

@@ -149,9 +149,9 @@ public:
         return true;
     }
     /// Without the lock: `v` will be destroyed, and nobody has received it.
-    void tell_undelivered(slot&& v) noexcept {
+    void tell_undelivered(T&& v) noexcept {
         // acquire: sees the handler's construction.
-        if (auto* const handler = undelivered_.load(std::memory_order_acquire)) handler->tell(v.open());
+        if (auto* const handler = undelivered_.load(std::memory_order_acquire)) handler->tell(std::move(v));
     }
 
     /// What a send did. `grow`: an unbounded ring is full; make room without the lock and try again.
@@ -323,14 +323,14 @@ private:
         }
         for (std::size_t i = 0; i < discarded_; ++i) {
             slot* const at = old_ring + (head_ + i) % old_room;
-            tell_undelivered(std::move(*at));
+            tell_undelivered(at->open());
             std::destroy_at(at);
         }
         deallocate(old_ring, old_room);
         release();
     }
     void discard() noexcept {
-        while (count.load(std::memory_order_relaxed) != 0) tell_undelivered(pop());
+        while (count.load(std::memory_order_relaxed) != 0) tell_undelivered(pop().open());
     }
 
     const std::size_t capacity_;

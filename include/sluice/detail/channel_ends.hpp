@@ -6,7 +6,6 @@
 
 #include <functional>
 #include <iterator>
-#include <ranges>
 #include <string>
 #include <string_view>
 
@@ -82,7 +81,7 @@ public:
     /// sent and is still its sender's is not among them.
     /// `f` is called without any lock held, by whoever destroys the value, so by several threads at once perhaps. It
     /// may use channels, this one too while it has handles, but should not wait. It must not own a handle of this
-    /// channel, which would then never go. It is destroyed with the channel.
+    /// channel, which would then never go. It is destroyed with the channel, which what it refers to must outlive.
     /// Exceptions: that of one call keeps the others from nothing. Nobody can be given it, so it ends the run like one
     ///     that nobody awaits; outside of a run it is written to the diagnostics. A `canceled` is ignored.
     /// Throws: what copying or moving `f` throws, and `std::bad_alloc`; then nothing is set.
@@ -218,16 +217,6 @@ public:
     [[nodiscard]] auto async_send(Until&& until, place at = place::current()) const {
         return async_send(signal(), std::forward<Until>(until), at);
     }
-    /// Sends the elements of `values` in order until one cannot be sent; returns how many were. Blocks the thread.
-    template <std::ranges::input_range Range>
-    std::size_t send_all(Range&& values, place at = place::current()) const {
-        std::size_t count = 0;
-        for (auto&& v : values) {
-            if (!send(std::forward<decltype(v)>(v), at)) break;
-            ++count;
-        }
-        return count;
-    }
 
 private:
     static const no_value& signal() noexcept {
@@ -276,29 +265,6 @@ public:
     }
     [[nodiscard]] auto async_receive(std::stop_token until, place at = place::current()) const {
         return async_receive(context::from(std::move(until)), at);
-    }
-
-    /// Receives between 1 and `most` values, waiting for the first only; none: closed and drained. One lock for many.
-    std::vector<T> receive_some(std::size_t most, place at = place::current()) const
-        requires(!std::is_void_v<T>)
-    {
-        SLUICE_EXPECT_AT(most > 0, "receive_some of at most 0 values", at);
-        return block(receive_some_operation<T>{state(), most, at});
-    }
-    [[nodiscard]] auto async_receive_some(std::size_t most, place at = place::current()) const
-        requires(!std::is_void_v<T>)
-    {
-        SLUICE_EXPECT_AT(most > 0, "receive_some of at most 0 values", at);
-        return receive_some_operation<T>{state(), most, at};
-    }
-    /// What is there now, at most `most` values; never waits.
-    std::vector<T> try_receive_some(std::size_t most) const
-        requires(!std::is_void_v<T>)
-    {
-        if (!state() || most == 0) return {};
-        receive_some_operation<T> op{state(), most, {}};
-        op.top_up();
-        return op.take();
     }
 
     /// Receives until closed and drained: `for (auto& v : ch)`. Blocks the thread. A channel closed with an error ends

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
-// channel_operations.hpp: what are one send, one receive, and one receive of many?
+// channel_operations.hpp: what are one send and one receive?
 //
 // Operations (await.hpp) over a channel's state. A send refers to the caller's value and gives it up only at the moment
 // of delivery, under the channel's lock; a receive keeps the value in a slot of its own until result().
 #pragma once
 
 #include <optional>
-#include <vector>
 
 #include "block.hpp"
 #include "channel_core.hpp"
@@ -76,7 +75,7 @@ public:
                 if (try_return()) return prepared_.reset();
             }
             if constexpr (movable && (same || consumed)) {
-                if (channel) channel->tell_undelivered(std::move(*prepared_));
+                if (channel) channel->tell_undelivered(prepared_->open());
             }
             prepared_.reset();
         }
@@ -117,7 +116,7 @@ public:
     }
     void give_back(channel_core<T>* channel) noexcept {
         if (!value_) return;
-        if (channel) channel->tell_undelivered(std::move(*value_));
+        if (channel) channel->tell_undelivered(value_->open());
         value_.reset();
     }
 
@@ -201,7 +200,7 @@ private:
     // What drop_oldest dropped for us goes here, without the lock.
     void tell_dropped() noexcept {
         if (!dropped_) return;
-        core_->tell_undelivered(std::move(*dropped_));
+        core_->tell_undelivered(dropped_->open());
         dropped_.reset();
     }
 
@@ -223,7 +222,7 @@ public:
     receive_operation(receive_operation&& other) noexcept : where{other.where}, core_{other.core_} {}
     // A value that was handed over, and then nobody asked for it.
     ~receive_operation() {
-        if (value_) core_->tell_undelivered(std::move(*value_));
+        if (value_) core_->tell_undelivered(value_->open());
     }
 
     biased_lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
@@ -262,81 +261,13 @@ public:
 
     void put(slot&& v) noexcept { value_.emplace(std::move(v)); }
     void put_closed() noexcept {}
+    bool has_value() const noexcept { return value_.has_value(); }
 
     place where;
 
 private:
     core* core_;
     std::optional<slot> value_;
-};
-
-/// Receives several values for one lock: waits for the first, takes what else is there.
-template <class T>
-class receive_some_operation final : public awaitable_tag {
-    using core = channel_core<T>;
-
-public:
-    receive_some_operation(core* c, std::size_t most, place at) : where{at}, first_{c, at}, core_{c}, most_{most} {
-        if (core_)
-            rest_.reserve(std::min(most_, std::max<std::size_t>(core_->count.load(std::memory_order_relaxed), 1)));
-    }
-
-    biased_lock* guard() noexcept { return first_.guard(); }
-    bool changes_without_us() const noexcept { return first_.changes_without_us(); }
-    bool may_be_ready() const noexcept { return first_.may_be_ready(); }
-    bool looks_ready() const noexcept { return first_.looks_ready(); }
-    bool try_commit(wake_chain& woken) noexcept { return first_.try_commit(woken); }
-    void enlist(waiter& w, ticket t) noexcept { first_.enlist(w, t); }
-    void delist(wake_chain& woken) noexcept { first_.delist(woken); }
-    std::vector<T> result() {
-        if (auto first = first_.result()) {
-            rest_.push_back(std::move(*first));
-            top_up();
-        }
-        return std::move(rest_);
-    }
-    std::vector<T> ended_by(status) noexcept { return {}; }
-    wait_kind kind() const noexcept { return wait_kind::receive; }
-    const void* object() const noexcept { return core_; }
-    auto for_task(task_state& self) noexcept { return task_awaiter<receive_some_operation>{*this, self}; }
-
-    /// Takes what is there now, without waiting.
-    void top_up() {
-        if constexpr (std::is_nothrow_move_constructible_v<T>) {
-            while (rest_.size() < most_ && take_batch()) {}
-        } else {
-            // A move that may throw is not done under the lock: one by one.
-            while (rest_.size() < most_) {
-                receive_operation<T> next{core_, where};
-                if (!try_once(next)) return;
-                auto value = next.result();
-                if (!value) return;
-                rest_.push_back(std::move(*value));
-            }
-        }
-    }
-    std::vector<T> take() noexcept { return std::move(rest_); }
-
-    place where;
-
-private:
-    // One lock for as many as there seem to be; room is made before it. True: there may be more.
-    bool take_batch() {
-        const std::size_t there = std::max<std::size_t>(core_->count.load(std::memory_order_relaxed), 1);
-        const std::size_t room = std::min(most_ - rest_.size(), there);
-        rest_.reserve(rest_.size() + room);
-        wake_chain woken;
-        core_->mutex.acquire();
-        const std::size_t taken = core_->take_some(room, [this](parcel<T>&& v) { rest_.push_back(v.open()); }, woken);
-        core_->mutex.release();
-        woken.wake_all();
-        return taken == room;
-    }
-
-    receive_operation<T> first_;
-    core* core_;
-    std::size_t most_;
-    std::vector<T> rest_;
 };
 
 }  // namespace sluice::detail

@@ -31,6 +31,7 @@ set(sluice_detail_headers
     sluice/detail/channel_core.hpp
     sluice/detail/channel_emplace.hpp
     sluice/detail/channel_ends.hpp
+    sluice/detail/channel_for_each.hpp
     sluice/detail/channel_many.hpp
     sluice/detail/channel_operations.hpp
     sluice/detail/context_tree.hpp

@@ -9,6 +9,7 @@
 #include "context.hpp"
 #include "detail/channel_emplace.hpp"
 #include "detail/channel_ends.hpp"
+#include "detail/channel_for_each.hpp"
 #include "detail/channel_many.hpp"
 
 namespace sluice {
@@ -49,7 +50,8 @@ class channel : public detail::channel_handle<T>,
                 public detail::emplacing<channel<T>, T>,
                 public detail::sending_many<channel<T>, T>,
                 public detail::receiving<channel<T>, T>,
-                public detail::receiving_many<channel<T>, T> {
+                public detail::receiving_many<channel<T>, T>,
+                public detail::visiting<channel<T>, T> {
     using detail::channel_handle<T>::core_;
 
 public:
@@ -126,7 +128,8 @@ private:
 template <class T>
 class receiver : public detail::channel_handle<T>,
                  public detail::receiving<receiver<T>, T>,
-                 public detail::receiving_many<receiver<T>, T> {
+                 public detail::receiving_many<receiver<T>, T>,
+                 public detail::visiting<receiver<T>, T> {
     using detail::channel_handle<T>::core_;
 
 public:

@@ -37,7 +37,7 @@ public:
     }
     ~send_all_operation() { settle(); }
 
-    lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
+    biased_lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
     bool try_commit(wake_chain& woken) noexcept {
         const std::size_t before = count_;
         must_wait_ = false;
@@ -136,7 +136,7 @@ public:
         for (auto&& v : taken_) core_->tell_undelivered(static_cast<T&&>(v));
     }
 
-    lock* guard() noexcept { return first_.guard(); }
+    biased_lock* guard() noexcept { return first_.guard(); }
     bool looks_ready() const noexcept { return first_.looks_ready(); }
     bool try_commit(wake_chain& woken) noexcept {
         if constexpr (!one_by_one) {

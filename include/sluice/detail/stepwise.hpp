@@ -146,9 +146,9 @@ public:
 
 private:
     Op op_;
-    wait_case case_{&op_, &case_ops_of<Op>, 0, nullptr};
+    wait_case case_ = entry_of(op_, 0);
     wait_watch watch_;
-    lock* guard_ = nullptr;
+    any_lock guard_;
     multi_wait wait_{{&case_, 1}, {&watch_, 1}, {&guard_, 1}};
 };
 

@@ -151,7 +151,7 @@ public:
         void await_resume() const noexcept {}
 
     private:
-        promise_base& promise_;
+        [[maybe_unused]] promise_base& promise_;
     };
 
     promise_base() noexcept {}

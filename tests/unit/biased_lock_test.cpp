@@ -70,6 +70,22 @@ TEST(BiasedLock, WaitsForAFavouriteThatIsInside) {
     EXPECT_EQ(seen, enough_to_become_the_favourite + 1000);
 }
 
+TEST(BiasedLock, TryAcquireTakesAFreeOneOnlyWhoeverIsTheFavourite) {
+    biased_lock l;
+    for (const int uses_before : {0, enough_to_become_the_favourite}) {
+        long count = 0;
+        use(l, count, uses_before);
+        EXPECT_TRUE(l.try_acquire());
+        EXPECT_FALSE(l.try_acquire());
+        l.release();
+        std::jthread{[&] {
+            EXPECT_TRUE(l.try_acquire());
+            EXPECT_FALSE(l.try_acquire());
+            l.release();
+        }}.join();
+    }
+}
+
 // B4: one thread after the other becomes the favourite; none loses a count.
 TEST(BiasedLock, ChangesItsFavouriteManyTimes) {
     biased_lock l;

@@ -57,6 +57,19 @@ public:
         acquire_inner(me);
     }
 
+    /// False: somebody holds it, perhaps this thread. Waits for another's favourite to leave, which takes moments.
+    bool try_acquire() noexcept {
+        const thread_id me = this_thread_id();
+        if (favourite_.load(std::memory_order_relaxed) == me) {
+            if (inside_.load(std::memory_order_relaxed) == yes) return false;
+            acquire(me);
+            return true;
+        }
+        if (!inner_.try_acquire()) return false;
+        enter(me);
+        return true;
+    }
+
     SLUICE_ALWAYS_INLINE void release() noexcept {
         if (by_bias_) leave();
         else release_inner();
@@ -76,6 +89,11 @@ private:
 
     SLUICE_NOINLINE void acquire_inner(thread_id me) noexcept {
         inner_.acquire();
+        enter(me);
+    }
+
+    // Holding `inner_` (B2).
+    void enter(thread_id me) noexcept {
         if (favourite_.load(std::memory_order_relaxed) != 0) take_bias_away();
         if (last_ == me) {
             ++streak_;

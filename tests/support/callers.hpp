@@ -13,8 +13,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <sluice/channel.hpp>
-#include <sluice/runtime.hpp>
+#include <sluice/select.hpp>
 
 #include "workers.hpp"
 
@@ -93,6 +92,15 @@ auto start_send(Callers& by, sluice::channel<T> ch, std::type_identity_t<T> valu
             co_return send_end<T>{s.why(), std::move(v)};
         },
         std::move(ch), std::move(value), std::move(until));
+}
+
+/// A select over `cases`, perhaps after `prioritized`. What they refer to lives until it has ended.
+template <class Callers, class... Cases>
+auto start_select(Callers& by, Cases... cases) {
+    return by.start(
+        [](Cases... c) { return sluice::select(std::move(c)...); },
+        [](Cases... c) -> sluice::task<std::size_t> { co_return co_await sluice::async_select(std::move(c)...); },
+        std::move(cases)...);
 }
 
 }  // namespace sluice_test

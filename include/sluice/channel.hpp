@@ -3,8 +3,7 @@
 #pragma once
 
 #include <functional>
-#include <iterator>
-#include <ranges>
+#include <utility>
 
 #include "context.hpp"
 #include "detail/channel_emplace.hpp"
@@ -18,9 +17,9 @@ template <class T>
 class sender;
 template <class T>
 class receiver;
-template <class T>
-[[nodiscard]] std::pair<sender<T>, receiver<T>> make_channel(std::size_t capacity,
-                                                             detail::place at = detail::place::current());
+namespace detail {
+struct counted_ends;
+}
 
 /// A channel of values of type `T`, as in Go: a copyable handle to shared state.
 ///
@@ -32,6 +31,10 @@ template <class T>
 ///
 /// Closing: after `close()` no value is accepted, those in the buffer are still received, then receives end with
 ///     `status::closed`. A send into a closed channel ends with `closed` and the value stays the caller's.
+/// Besides single sends and receives: `emplace` builds the value in the call, `send_all` and `receive_some` move many for
+///     one lock, `for_each` calls a function with every value, `name` is for reports, and `on_undelivered` is told of
+///     values that are destroyed unreceived. They are described where they are declared: detail/channel_emplace.hpp,
+///     channel_many.hpp, channel_for_each.hpp and channel_ends.hpp.
 /// Cancellation: a context or token that the call names ends it with `status::canceled`; the end of the surrounding
 ///     context throws `canceled`. An operation took effect or had none: a value that was not sent is unmoved.
 /// Memory: what was done before a send is visible after its receive; the k-th receive from a channel of capacity C is
@@ -117,8 +120,7 @@ public:
     }
 
 private:
-    template <class U>
-    friend std::pair<sender<U>, receiver<U>> make_channel(std::size_t, detail::place);
+    friend detail::counted_ends;
     bool counted_ = false;
 };
 
@@ -161,21 +163,40 @@ public:
     }
 
 private:
-    template <class U>
-    friend std::pair<sender<U>, receiver<U>> make_channel(std::size_t, detail::place);
+    friend detail::counted_ends;
     bool counted_ = false;
 };
 
+namespace detail {
+
+struct counted_ends {
+    template <class T>
+    static std::pair<sender<T>, receiver<T>> of(const channel<T>& fresh) noexcept {
+        std::pair<sender<T>, receiver<T>> ends{fresh, fresh};
+        ends.first.core_->counted_senders.store(1, std::memory_order_relaxed);
+        ends.second.core_->counted_receivers.store(1, std::memory_order_relaxed);
+        ends.first.counted_ = ends.second.counted_ = true;
+        return ends;
+    }
+};
+
+}  // namespace detail
+
 /// A channel as its two halves, which close it from either side when the last of a kind goes: a forgotten `close()`
-/// or an abandoned sender cannot happen.
+/// or an abandoned sender cannot happen. Capacity, policy and `unbounded` are as in `channel`.
 template <class T>
-std::pair<sender<T>, receiver<T>> make_channel(std::size_t capacity, detail::place at) {
-    const channel<T> ch{capacity, overflow::wait, at};
-    std::pair<sender<T>, receiver<T>> ends{ch, ch};
-    ends.first.core_->counted_senders.store(1, std::memory_order_relaxed);
-    ends.second.core_->counted_receivers.store(1, std::memory_order_relaxed);
-    ends.first.counted_ = ends.second.counted_ = true;
-    return ends;
+[[nodiscard]] std::pair<sender<T>, receiver<T>> make_channel(std::size_t capacity,
+                                                             detail::place at = detail::place::current()) {
+    return detail::counted_ends::of(channel<T>{capacity, overflow::wait, at});
+}
+template <class T>
+[[nodiscard]] std::pair<sender<T>, receiver<T>> make_channel(std::size_t capacity, overflow policy,
+                                                             detail::place at = detail::place::current()) {
+    return detail::counted_ends::of(channel<T>{capacity, policy, at});
+}
+template <class T>
+[[nodiscard]] std::pair<sender<T>, receiver<T>> make_channel(unbounded_t) {
+    return detail::counted_ends::of(channel<T>{unbounded});
 }
 
 }  // namespace sluice

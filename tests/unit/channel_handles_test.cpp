@@ -9,6 +9,7 @@
 #include <string>
 #include <type_traits>
 #include <unordered_set>
+#include <vector>
 
 namespace {
 
@@ -90,6 +91,24 @@ TEST(SenderOfAChannel, MeetsTheOverflowPolicyAsTheChannelDoes) {
     EXPECT_EQ(in.send(std::move(mine)).why(), status::full);
     EXPECT_EQ(mine, "mine");
     EXPECT_EQ(in.dropped(), 0u);
+}
+
+// CL-09, CL-10
+TEST(HalvesOfAChannel, OfEveryKindCloseItWhenTheLastOfTheirKindGoes) {
+    const auto kinds_of_halves = [] {
+        return std::vector{sluice::make_channel<int>(1), sluice::make_channel<int>(1, sluice::overflow::drop_oldest),
+                           sluice::make_channel<int>(sluice::unbounded)};
+    };
+    for (auto& [in, out] : kinds_of_halves()) {
+        in = {};
+        EXPECT_TRUE(out.is_closed());
+    }
+    for (auto& [in, out] : kinds_of_halves()) {
+        ASSERT_TRUE(in.send(1));
+        out = {};
+        EXPECT_EQ(in.size(), 0u);
+        EXPECT_EQ(in.send(2).why(), status::closed);
+    }
 }
 
 TEST(SenderOfAChannel, ClosesItWithAnError) {

@@ -2,6 +2,7 @@
 // channel_cancel_test.cpp: how does a wait on a channel end before its time?
 
 #include <sluice/channel.hpp>
+#include <sluice/timer.hpp>
 
 #include <gtest/gtest.h>
 
@@ -18,6 +19,13 @@ using sluice::channel;
 using sluice::status;
 using namespace sluice_test;
 using namespace std::chrono_literals;
+
+template <class Callers>
+class ChannelWaitOf : public testing::Test {
+protected:
+    Callers by;
+};
+TYPED_TEST_SUITE(ChannelWaitOf, both_callers, caller_names);
 
 // --- ends by time -----------------------------------------------------------------------------------------------------
 
@@ -61,12 +69,33 @@ TEST(ChannelDeadline, ALongWaitEndsWithTheValue) {
     EXPECT_EQ(*for_ever.get(), 4);
 }
 
-template <class Callers>
-class ChannelWaitOf : public testing::Test {
-protected:
-    Callers by;
-};
-TYPED_TEST_SUITE(ChannelWaitOf, both_callers, caller_names);
+// T16, CH-28
+TYPED_TEST(ChannelWaitOf, TimesEndASendAndAReceiveAndTheValueStaysTheCallers) {
+    const channel<std::string> ch{0};
+    auto receiving = this->by.start([](channel<std::string> c) { return c.receive_for(1ms).why(); },
+                                    [](channel<std::string> c) -> sluice::task<status> {
+                                        const auto v = co_await sluice::timeout(1ms, c.async_receive());
+                                        co_return v.why();
+                                    },
+                                    ch);
+    EXPECT_EQ(receiving.get(), status::timed_out);
+    auto sending = this->by.start(
+        [](channel<std::string> c) {
+            std::string v(50, 'x');
+            const auto s = c.send_for(std::move(v), 1ms);
+            return send_end<std::string>{s.why(), v};
+        },
+        [](channel<std::string> c) -> sluice::task<send_end<std::string>> {
+            std::string v(50, 'x');
+            const auto s = co_await sluice::timeout(1ms, c.async_send(std::move(v)));
+            co_return send_end<std::string>{s.why(), v};
+        },
+        ch);
+    const auto end = sending.get();
+    EXPECT_EQ(end.why, status::timed_out);
+    EXPECT_EQ(end.left, std::string(50, 'x'));
+    EXPECT_TRUE(nobody_waits(ch));
+}
 
 // --- ends by a stop ---------------------------------------------------------------------------------------------------
 
@@ -87,29 +116,45 @@ TEST(ChannelStop, AStopRequestedBeforeWinsOverWhatIsReady) {
     EXPECT_EQ(ch.size(), 1u);
 }
 
-TEST(ChannelStop, AStopTokenEndsAThreadsWait) {
-    const channel<int> ch{0};
+// CH-28
+TYPED_TEST(ChannelWaitOf, AStopTokenEndsASendAndAReceive) {
+    const channel<int> a{0};
+    const channel<int> b{0};
     std::stop_source stop;
-    threads by;
-    auto receiving =
-        by.start([](channel<int> c, std::stop_token t) { return c.receive(t).why(); }, 0, ch, stop.get_token());
-    eventually([&] { return receivers_waiting(ch) == 1; });
+    auto receiving = this->by.start([](channel<int> c, std::stop_token t) { return c.receive(t).why(); },
+                                    [](channel<int> c, std::stop_token t) -> sluice::task<status> {
+                                        const auto v = co_await c.async_receive(t);
+                                        co_return v.why();
+                                    },
+                                    a, stop.get_token());
+    auto sending = this->by.start([](channel<int> c, std::stop_token t) { return c.send(1, t).why(); },
+                                  [](channel<int> c, std::stop_token t) -> sluice::task<status> {
+                                      const auto s = co_await c.async_send(1, t);
+                                      co_return s.why();
+                                  },
+                                  b, stop.get_token());
+    eventually([&] { return receivers_waiting(a) == 1 && senders_waiting(b) == 1; });
     stop.request_stop();
     EXPECT_EQ(receiving.get(), status::canceled);
-    EXPECT_TRUE(nobody_waits(ch));
+    EXPECT_EQ(sending.get(), status::canceled);
+    EXPECT_TRUE(nobody_waits(a) && nobody_waits(b));
 }
 
+// T8: the channel is as if nobody had waited.
 TYPED_TEST(ChannelWaitOf, AContextEndsAReceiveAndALaterSendDoesNotSeeIt) {
-    const channel<int> ch{0};
-    const auto stop = sluice::with_cancel({});
-    auto waiting = start_receive(this->by, ch, stop.get());
-    eventually([&] { return receivers_waiting(ch) == 1; });
-    stop.cancel();
-    EXPECT_EQ(waiting.get().why(), status::canceled);
-    EXPECT_EQ(ch.try_send(1).why(), status::full);
+    for (const std::size_t capacity : {0u, 1u}) {
+        const channel<int> ch{capacity};
+        const auto stop = sluice::with_cancel({});
+        auto waiting = start_receive(this->by, ch, stop.get());
+        eventually([&] { return receivers_waiting(ch) == 1; });
+        stop.cancel();
+        EXPECT_EQ(waiting.get().why(), status::canceled);
+        EXPECT_EQ(ch.try_send(1).why(), capacity == 0 ? status::full : status::ok);
+        EXPECT_EQ(ch.size(), capacity);
+    }
 }
 
-// CH-28, T8
+// CH-28
 TYPED_TEST(ChannelWaitOf, AContextEndsASendAndTheValueStaysTheCallers) {
     const channel<std::string> ch{1};
     ASSERT_TRUE(ch.send("first"));
@@ -141,6 +186,25 @@ TYPED_TEST(ChannelWaitOf, AReceiverInTheMiddleOfTheQueueMayGiveUp) {
     ASSERT_TRUE(ch.try_send(2));
     EXPECT_EQ(*first.get(), 1);
     EXPECT_EQ(*last.get(), 2);
+}
+
+// CH-20
+TYPED_TEST(ChannelWaitOf, ASenderInTheMiddleOfTheQueueMayGiveUp) {
+    const channel<int> ch{0};
+    const auto stop = sluice::with_cancel({});
+    auto first = start_send(this->by, ch, 1);
+    eventually([&] { return senders_waiting(ch) == 1; });
+    auto middle = start_send(this->by, ch, 2, stop.get());
+    eventually([&] { return senders_waiting(ch) == 2; });
+    auto last = start_send(this->by, ch, 3);
+    eventually([&] { return senders_waiting(ch) == 3; });
+    stop.cancel();
+    EXPECT_EQ(middle.get().why, status::canceled);
+    EXPECT_EQ(senders_waiting(ch), 2u);
+    EXPECT_EQ(*ch.receive(), 1);
+    EXPECT_EQ(*ch.receive(), 3);
+    EXPECT_EQ(first.get().why, status::ok);
+    EXPECT_EQ(last.get().why, status::ok);
 }
 
 sluice::task<status> receive_of(channel<int> ch) { co_return (co_await ch.async_receive()).why(); }
@@ -193,6 +257,62 @@ TEST(ChannelStop, InACancelledTaskAReadyOperationThrowsToo) {
 }
 
 // --- two ends in one moment -----------------------------------------------------------------------------------------------
+
+// T2
+TYPED_TEST(ChannelWaitOf, AWaitThatACloseHasEndedIsNotEndedAgainByACancel) {
+    const channel<int> a{0};
+    const channel<int> b{0};
+    const auto stop = sluice::with_cancel({});
+    auto sending = start_send(this->by, a, 1, stop.get());
+    auto receiving = start_receive(this->by, b, stop.get());
+    eventually([&] { return senders_waiting(a) == 1 && receivers_waiting(b) == 1; });
+    a.close();
+    b.close();
+    stop.cancel();
+    EXPECT_EQ(sending.get().why, status::closed);
+    EXPECT_EQ(receiving.get().why(), status::closed);
+}
+
+// T4; section 0: committed or untouched
+TYPED_TEST(ChannelWaitOf, AValueThatWasHandedOverIsReceivedDespiteACloseAndACancel) {
+    const channel<int> ch{0};
+    const auto stop = sluice::with_cancel({});
+    auto receiving = start_receive(this->by, ch, stop.get());
+    eventually([&] { return receivers_waiting(ch) == 1; });
+    ASSERT_TRUE(ch.try_send(8));
+    ch.close();
+    stop.cancel();
+    EXPECT_EQ(*receiving.get(), 8);
+}
+
+// T4: the same for a value that was taken.
+TYPED_TEST(ChannelWaitOf, AValueThatWasTakenIsSentDespiteACloseAndACancel) {
+    const channel<int> ch{0};
+    const auto stop = sluice::with_cancel({});
+    auto sending = start_send(this->by, ch, 8, stop.get());
+    eventually([&] { return senders_waiting(ch) == 1; });
+    EXPECT_EQ(*ch.try_receive(), 8);
+    ch.close();
+    stop.cancel();
+    EXPECT_EQ(sending.get().why, status::ok);
+}
+
+// T10
+TYPED_TEST(ChannelWaitOf, ASendPassesOverAReceiverThatHasJustBeenCancelled) {
+    const channel<int> ch{1};
+    const auto stop = sluice::with_cancel({});
+    auto cancelled = start_receive(this->by, ch, stop.get());
+    eventually([&] { return receivers_waiting(ch) == 1; });
+    auto next = start_receive(this->by, ch);
+    eventually([&] { return receivers_waiting(ch) == 2; });
+    stop.cancel();
+    ASSERT_TRUE(ch.try_send(1));
+    EXPECT_EQ(*next.get(), 1);
+    EXPECT_EQ(cancelled.get().why(), status::canceled);
+    EXPECT_EQ(ch.size(), 0u);
+}
+
+// The same while the ended one has not run yet: its worker is busy.
 
 // T2
 TEST(ChannelRace, AWaitThatACloseHasEndedIsNotEndedAgainByACancel) {

@@ -185,30 +185,6 @@ TEST(ChannelHalves, AMovedSenderIsStillOneSender) {
     EXPECT_TRUE(out.is_closed());
 }
 
-// CL-10
-TEST(ChannelHalves, TheLastReceiverToGoEndsEverySend) {
-    auto [in, out] = sluice::make_channel<int>(1);
-    auto clone = out;
-    out = {};
-    ASSERT_TRUE(in.send(1));
-    threads by;
-    auto waiting = by.start([](sluice::sender<int> s) { return s.send(2).why(); }, 0, in);
-    eventually([&] { return senders_waiting(in) == 1; });
-    clone = {};
-    EXPECT_EQ(waiting.get(), status::closed);
-    EXPECT_EQ(in.send(3).why(), status::closed);
-}
-
-// CL-09
-TEST(ChannelHalves, AReceiverThatWaitsLearnsThatTheLastSenderHasGone) {
-    auto [in, out] = sluice::make_channel<int>(1);
-    threads by;
-    auto waiting = by.start([](sluice::receiver<int> r) { return r.receive().why(); }, 0, out);
-    eventually([&] { return receivers_waiting(out) == 1; });
-    in = {};
-    EXPECT_EQ(waiting.get(), status::closed);
-}
-
 TEST(ChannelHalves, ACancelledReceiverWantsNoMoreValues) {
     auto [in, out] = sluice::make_channel<int>(2);
     ASSERT_TRUE(in.send(1));
@@ -283,6 +259,113 @@ TYPED_TEST(ChannelEndSeenBy, ClosingWakesEverySenderAndTheValuesStayTheirs) {
     }
     EXPECT_EQ(*ch.receive(), "buffered");
     EXPECT_EQ(ch.receive().why(), status::closed);
+}
+
+// CL-01, CL-08, T12
+TYPED_TEST(ChannelEndSeenBy, ADrainedChannelIsClosedForEver) {
+    const channel<int> ch{2};
+    EXPECT_EQ(ch.send_all(std::vector{1, 2}), 2u);
+    ch.close();
+    EXPECT_EQ(*start_receive(this->by, ch).get(), 1);
+    EXPECT_EQ(*start_receive(this->by, ch).get(), 2);
+    for (int i = 0; i < 3; ++i) {
+        sluice::received<int> v;
+        EXPECT_EQ(start_receive(this->by, ch).get().why(), status::closed);
+        EXPECT_EQ(start_select(this->by, sluice::on_receive(ch, v), sluice::otherwise).get(), 0u);
+        EXPECT_EQ(v.why(), status::closed);
+        EXPECT_EQ(ch.try_receive().why(), status::closed);
+    }
+}
+
+// CL-04, CL-12: also where the select has an `otherwise`.
+TYPED_TEST(ChannelEndSeenBy, AClosedChannelTakesNoValue) {
+    const channel<std::string> ch{1};
+    ch.close();
+    for (int i = 0; i < 3; ++i) {
+        const auto end = start_send(this->by, ch, std::string(50, 'x')).get();
+        EXPECT_EQ(end.why, status::closed);
+        EXPECT_EQ(end.left, std::string(50, 'x'));
+        std::string mine(50, 'y');
+        sluice::sent s = status::ok;
+        EXPECT_EQ(start_select(this->by, sluice::on_send(ch, std::move(mine), s), sluice::otherwise).get(), 0u);
+        EXPECT_EQ(s.why(), status::closed);
+        EXPECT_EQ(mine, std::string(50, 'y'));
+    }
+    EXPECT_EQ(ch.size(), 0u);
+}
+
+// CL-09, T15
+TYPED_TEST(ChannelEndSeenBy, TheLastSenderToGoEndsEveryWaitingReceiver) {
+    auto [in, out] = sluice::make_channel<int>(1);
+    const auto receive = [&] {
+        return this->by.start([](sluice::receiver<int> r) { return r.receive().why(); },
+                              [](sluice::receiver<int> r) -> sluice::task<status> {
+                                  const auto v = co_await r.async_receive();
+                                  co_return v.why();
+                              },
+                              out);
+    };
+    auto a = receive();
+    auto b = receive();
+    eventually([&] { return receivers_waiting(out) == 2; });
+    auto clone = in;
+    in = {};
+    EXPECT_FALSE(a.done() || b.done());
+    clone = {};
+    EXPECT_EQ(a.get(), status::closed);
+    EXPECT_EQ(b.get(), status::closed);
+    EXPECT_TRUE(nobody_waits(out));
+}
+
+/// Sends a long string through one half and tells how it ended.
+template <class Callers>
+auto start_send_by_half(Callers& by, sluice::sender<std::string> half) {
+    return by.start(
+        [](sluice::sender<std::string> h) {
+            std::string v(50, 'x');
+            const auto s = h.send(std::move(v));
+            return send_end<std::string>{s.why(), v};
+        },
+        [](sluice::sender<std::string> h) -> sluice::task<send_end<std::string>> {
+            std::string v(50, 'x');
+            const auto s = co_await h.async_send(std::move(v));
+            co_return send_end<std::string>{s.why(), v};
+        },
+        std::move(half));
+}
+
+// CL-10, T15, CH-28
+TYPED_TEST(ChannelEndSeenBy, TheLastReceiverToGoEndsEveryWaitingSender) {
+    auto [in, out] = sluice::make_channel<std::string>(1);
+    ASSERT_TRUE(in.send("buffered"));
+    auto a = start_send_by_half(this->by, in);
+    auto b = start_send_by_half(this->by, in);
+    eventually([&] { return senders_waiting(in) == 2; });
+    out = {};
+    for (auto* const sending : {&a, &b}) {
+        const auto end = sending->get();
+        EXPECT_EQ(end.why, status::closed);
+        EXPECT_EQ(end.left, std::string(50, 'x'));
+    }
+    EXPECT_EQ(in.size(), 0u);
+    EXPECT_EQ(start_send_by_half(this->by, in).get().why, status::closed);
+}
+
+// CL-14
+TYPED_TEST(ChannelEndSeenBy, AReceiverThatCancelsEndsTheWaitsOfBothSidesAndDiscardsWhatIsPending) {
+    auto [in, out] = sluice::make_channel<std::string>(1);
+    ASSERT_TRUE(in.send("buffered"));
+    auto sending = start_send_by_half(this->by, in);
+    eventually([&] { return senders_waiting(in) == 1; });
+    out.cancel();
+    EXPECT_EQ(sending.get().why, status::closed);
+    EXPECT_EQ(out.receive().why(), status::closed);
+
+    const channel<int> empty{1};
+    auto receiving = start_receive(this->by, empty);
+    eventually([&] { return receivers_waiting(empty) == 1; });
+    sluice::receiver<int>{empty}.cancel();
+    EXPECT_EQ(receiving.get().why(), status::closed);
 }
 
 // T15

@@ -51,6 +51,22 @@ FetchContent_Declare(nlohmann_json SYSTEM
     URL_HASH SHA256=d69f9deb6a75e2580465c6c4c5111b89c4dc2fa94e3a85fcd2ffcd9a143d9273
     FIND_PACKAGE_ARGS 3.9 QUIET GLOBAL)
 
+# Asio is used where it is installed, and not fetched: only the tests of its adapter need it. With it there is a target
+# asio::asio.
+find_path(SLUICE_ASIO_HEADERS asio.hpp)
+mark_as_advanced(SLUICE_ASIO_HEADERS)
+if(SLUICE_ASIO_HEADERS AND NOT TARGET asio::asio)
+    find_package(Threads REQUIRED)
+    add_library(asio::asio INTERFACE IMPORTED GLOBAL)
+    target_include_directories(asio::asio SYSTEM INTERFACE "${SLUICE_ASIO_HEADERS}")
+    target_link_libraries(asio::asio INTERFACE Threads::Threads)
+    target_compile_definitions(asio::asio INTERFACE ASIO_STANDALONE
+        $<$<CXX_COMPILER_ID:Clang>:ASIO_HAS_CO_AWAIT>)      # older Asio does not know that newer clang has coroutines
+    if(SLUICE_SANITIZE MATCHES "thread")
+        target_compile_definitions(asio::asio INTERFACE ASIO_DISABLE_FENCED_BLOCK)      # fences mean nothing to it
+    endif()
+endif()
+
 set(sluice_target_of_GTest GTest::gtest_main)
 set(sluice_target_of_benchmark benchmark::benchmark)
 set(sluice_target_of_fmt fmt::fmt)

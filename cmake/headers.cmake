@@ -18,6 +18,11 @@ set(sluice_public_headers
     sluice/sized_wait_group.hpp
     sluice/semaphore.hpp)
 
+# Each needs another library: no header includes them, and they are compiled where that library is found.
+set(sluice_adapter_headers
+    sluice/asio.hpp
+    sluice/detail/asio_wait.hpp)
+
 set(sluice_detail_headers
     sluice/detail/acquire.hpp
     sluice/detail/asymmetric.hpp

@@ -7,7 +7,7 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/sluice")
 
-install(TARGETS sluice EXPORT sluice-targets FILE_SET HEADERS)
+install(TARGETS sluice EXPORT sluice-targets FILE_SET HEADERS FILE_SET adapters)
 install(EXPORT sluice-targets NAMESPACE sluice:: DESTINATION "${package_dir}")
 
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/sluice-config-version.cmake"

@@ -1,7 +1,7 @@
 # documented_programs.cmake: do the programs in README.md and docs/ work?
 #
 # Each ```cpp block with an `int main(` is built with everything else. Where a ```text block follows it as the next
-# block of the page, CTest runs the program and compares what it prints.
+# block of the page, CTest runs the program and compares what it prints. A program with <sluice/asio.hpp> needs Asio.
 
 file(GLOB pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/docs/*.md")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${pages})
@@ -40,8 +40,16 @@ foreach(page IN LISTS pages)
             set(source "${CMAKE_CURRENT_BINARY_DIR}/documented/${page_name}_${number}.cpp")
             file(WRITE "${source}.new" "${block}\n")
             file(COPY_FILE "${source}.new" "${source}" ONLY_IF_DIFFERENT)
+            set(libraries "")
+            if(block MATCHES "<sluice/asio.hpp>")
+                if(NOT TARGET asio::asio)
+                    set(program "")
+                    continue()
+                endif()
+                set(libraries asio::asio)
+            endif()
             add_executable(${program} "${source}")
-            target_link_libraries(${program} PRIVATE sluice::sluice sluice_dev_options)
+            target_link_libraries(${program} PRIVATE sluice::sluice sluice_dev_options ${libraries})
         elseif(language STREQUAL "text" AND program)
             set(expected "${CMAKE_CURRENT_BINARY_DIR}/documented/${page_name}_${number}.expected")
             file(WRITE "${expected}" "${block}\n")

@@ -218,6 +218,9 @@ public:
         }
     }
 
+    /// What it gives when it had no effect.
+    result_type without_effect(status why) { return op_.ended_by(why); }
+
     /// The same operation, ended by `deadline` as well. This one is not used any more.
     ended_early limited_to(time_point deadline) && {
         return {std::move(op_), watch_.context, std::min(deadline, wait_.deadline())};

@@ -20,6 +20,7 @@
 //     done with the frame (W8). A value that was handed over stays in the operation's slot and goes with it.
 // F4  destroy waits for nobody but a post that runs on another thread at that moment: it enters `watched` and sleeps
 //     until that post has returned. Within post, on the same thread, it does not wait for itself.
+//     resume_after_post does the same, before it lets its target go on.
 // F5  wake runs outside of every lock (waiter.hpp), so post does. It resumes nothing by itself.
 // F6  References: one of the awaiter; one of the waker, given back when its wake is over or will never come; one of
 //     each ticket. Between the claim and the wake only the block is used, which that reference keeps.
@@ -75,6 +76,13 @@ public:
             if (seen != posting && seen != posted) return;
             // acquire: what the winner moved is visible to the frame.
         } while (!stage_.compare_exchange_weak(seen, over, std::memory_order_acquire, std::memory_order_relaxed));
+        kind_.go_on(target_);
+    }
+
+    /// The only ticket, whose executor may go with what it lets go on: as resume(), when post has returned.
+    void resume_after_post() {
+        if (!is_resumable()) return;
+        give_up();
         kind_.go_on(target_);
     }
 

@@ -21,20 +21,26 @@ bool try_once(Op& op) noexcept {
     return done;
 }
 
+/// An operation that must wait, or must not begin. By value and out of line: what could be done at once stays in
+/// registers and small enough to be inlined.
+template <class Op>
+SLUICE_NOINLINE auto block_waiting(Op op, bool may_begin) {
+    // Not in the queue yet: who runs on the other side goes on filling or draining the buffer meanwhile, instead of
+    // handing over one value at a time.
+    if constexpr (requires { op.changes_without_us(); })
+        if (may_begin && op.changes_without_us() && !this_thread_state().worker)
+            for (backoff wait{6}; wait.pause();)
+                if (try_once(op)) return op.result();
+    return ended_early<Op>{std::move(op), nullptr, no_deadline}.block();
+}
+
 /// Tried in place; if it must wait, through multi_wait.
 template <class Op>
-auto block(Op&& op) {
+SLUICE_ALWAYS_INLINE auto block(Op&& op) {
     const task_state* const self = this_thread_state().task;
-    if (!(self && self->must_stop())) {
-        if (try_once(op)) return op.result();
-        // Not in the queue yet: who runs on the other side goes on filling or draining the buffer meanwhile, instead of
-        // handing over one value at a time.
-        if constexpr (requires { op.changes_without_us(); })
-            if (op.changes_without_us() && !this_thread_state().worker)
-                for (backoff wait{6}; wait.pause();)
-                    if (try_once(op)) return op.result();
-    }
-    return ended_early<Op>{std::move(op), nullptr, no_deadline}.block();
+    const bool may_begin = !(self && self->must_stop());
+    if (may_begin && try_once(op)) return op.result();
+    return block_waiting<Op>(std::move(op), may_begin);
 }
 
 /// Never waits.

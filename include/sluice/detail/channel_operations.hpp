@@ -137,7 +137,7 @@ public:
     // Moved only before it waits.
     send_operation(send_operation&& other) noexcept
         : where{other.where}, core_{other.core_}, source_{std::move(other.source_)} {}
-    ~send_operation() {
+    SLUICE_ALWAYS_INLINE ~send_operation() {
         source_.give_back(core_);
         tell_dropped();
     }
@@ -197,11 +197,14 @@ public:
     place where;
 
 private:
-    // What drop_oldest dropped for us goes here, without the lock.
-    void tell_dropped() noexcept {
-        if (!dropped_) return;
-        core_->tell_undelivered(dropped_->open());
+    // What drop_oldest dropped for us goes here, without the lock. It is told of from a place of its own, so that the
+    // address of the operation goes nowhere and a send that need not wait is done in registers.
+    SLUICE_ALWAYS_INLINE void tell_dropped() noexcept {
+        if (!dropped_) [[likely]]
+            return;
+        slot last{std::move(*dropped_)};
         dropped_.reset();
+        core_->tell_undelivered(last.open());
     }
 
     core* core_;
@@ -221,8 +224,11 @@ public:
     // Moved only before it waits.
     receive_operation(receive_operation&& other) noexcept : where{other.where}, core_{other.core_} {}
     // A value that was handed over, and then nobody asked for it.
-    ~receive_operation() {
-        if (value_) core_->tell_undelivered(value_->open());
+    SLUICE_ALWAYS_INLINE ~receive_operation() {
+        if (!value_) [[likely]]
+            return;
+        slot last{std::move(*value_)};
+        core_->tell_undelivered(last.open());
     }
 
     biased_lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
@@ -243,10 +249,11 @@ public:
         if constexpr (std::is_same_v<T, no_value>) {
             value_.reset();
             return result_type{status::ok};
+        } else if constexpr (std::is_nothrow_move_constructible_v<T>) {
+            const emptied afterwards{value_};
+            return result_type{std::in_place, value_->open()};
         } else {
-            result_type taken{std::in_place, value_->open()};
-            value_.reset();
-            return taken;
+            return open_box();
         }
     }
     result_type ended_by(status why) noexcept { return result_type{why}; }
@@ -266,6 +273,22 @@ public:
     place where;
 
 private:
+    struct emptied {
+        std::optional<slot>& what;
+        ~emptied() { what.reset(); }
+    };
+    // The move into the receiver's hands may throw: then nobody has received it.
+    result_type open_box() {
+        slot box{std::move(*value_)};
+        value_.reset();
+        try {
+            return result_type{std::in_place, box.open()};
+        } catch (...) {
+            core_->tell_undelivered(box.open());
+            throw;
+        }
+    }
+
     core* core_;
     std::optional<slot> value_;
 };

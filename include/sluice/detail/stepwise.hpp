@@ -131,7 +131,9 @@ public:
         return stepwise_awaiter<stepwise>{*this, self};
     }
 
-    // For the awaiter.
+private:
+    friend stepwise_awaiter<stepwise>;
+
     multi_wait& wait() noexcept { return wait_; }
     /// Before the first step. False: there is none, and nothing to wait for.
     bool begin() { return op_.go_on() || op_.guard(); }
@@ -144,7 +146,6 @@ public:
     bool must_wait() const noexcept { return op_.must_wait(); }
     result_type take_result() { return op_.result(); }
 
-private:
     Op op_;
     wait_case case_ = entry_of(op_, 0);
     wait_watch watch_;

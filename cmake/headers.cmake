@@ -9,6 +9,7 @@ set(sluice_public_headers
     sluice/channel.hpp
     sluice/select.hpp
     sluice/selectable.hpp
+    sluice/selector.hpp
     sluice/task.hpp
     sluice/runtime.hpp
     sluice/resumption.hpp
@@ -69,6 +70,7 @@ set(sluice_detail_headers
     sluice/detail/run_queue.hpp
     sluice/detail/scheduler.hpp
     sluice/detail/select_cases.hpp
+    sluice/detail/selector_core.hpp
     sluice/detail/signals.hpp
     sluice/detail/start.hpp
     sluice/detail/stepwise.hpp

@@ -6,17 +6,12 @@
 #include "detail/select_cases.hpp"
 #include "runtime.hpp"
 #include "selectable.hpp"
+#include "selector.hpp"
 #include "semaphore.hpp"
 #include "timer.hpp"
 #include "wait_group.hpp"
 
 namespace sluice {
-
-/// Tag: cases are tried in the order given instead of at random.
-struct prioritized_t {
-    explicit prioritized_t() = default;
-};
-inline constexpr prioritized_t prioritized{};
 
 /// The case that fires when no other is ready: makes a select one that never waits.
 inline constexpr detail::otherwise_case<detail::no_handler> otherwise{};

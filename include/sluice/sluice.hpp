@@ -9,6 +9,7 @@
 #include <sluice/runtime.hpp>
 #include <sluice/select.hpp>
 #include <sluice/selectable.hpp>
+#include <sluice/selector.hpp>
 #include <sluice/semaphore.hpp>
 #include <sluice/sized_wait_group.hpp>
 #include <sluice/status.hpp>

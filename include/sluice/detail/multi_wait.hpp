@@ -19,6 +19,7 @@
 // M3  A wait that has claimed itself is its own again: no one will wake it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <span>
@@ -103,6 +104,10 @@ public:
         on_ = on;
         at_ = at;
     }
+
+    /// The guards as collected and ordered for these cases, by this wait or by an earlier one; 0: not yet.
+    std::size_t guard_count() const noexcept { return guard_count_; }
+    void set_guard_count(std::size_t count) noexcept { guard_count_ = count; }
 
     static constexpr std::size_t timed_out_position = no_position - 1;
     static constexpr std::size_t canceled_position = no_position - 2;
@@ -317,13 +322,22 @@ private:
             std::swap(cases_[i], cases_[i + static_cast<std::size_t>((std::uint64_t{next_random()} * left) >> 32)]);
     }
 
-    void lock_all() noexcept {
-        guard_count_ = 0;
+    void collect_guards() noexcept {
         for (auto& c : cases_)
             if (c.guard) guards_[guard_count_++] = c.guard;
         const auto used = guards_.first(guard_count_);
         std::sort(used.begin(), used.end());
         guard_count_ = static_cast<std::size_t>(std::unique(used.begin(), used.end()) - used.begin());
+    }
+    bool has_all_guards() const noexcept {
+        const auto used = guards_.first(guard_count_);
+        return std::all_of(cases_.begin(), cases_.end(), [&](const wait_case& c) {
+            return !c.guard || std::binary_search(used.begin(), used.end(), c.guard);
+        });
+    }
+    void lock_all() noexcept {
+        if (guard_count_ == 0) collect_guards();
+        assert(has_all_guards());
         for (std::size_t i = 0; i < guard_count_; ++i) guards_[i].acquire(me_);
     }
     void unlock_all() noexcept {

@@ -11,7 +11,15 @@
 #include "awaited_temporaries.hpp"
 #include "operation.hpp"
 
-namespace sluice::detail {
+namespace sluice {
+
+/// Tag: cases are tried in the order given instead of at random.
+struct prioritized_t {
+    explicit prioritized_t() = default;
+};
+inline constexpr prioritized_t prioritized{};
+
+namespace detail {
 
 struct no_handler {
     constexpr void operator()() const noexcept {}
@@ -76,6 +84,7 @@ class operation_case : public case_tag {
     using operation = std::remove_reference_t<Op>;
 
 public:
+    using operation_type = Op;
     static constexpr case_kind kind = case_kind::operation;
     static constexpr bool may_be_awaited =
         !destroys_awaited_temporaries_twice || std::is_trivially_destructible_v<Sink>;
@@ -102,6 +111,10 @@ class channel_case : public operation_case<Op, Sink> {
 public:
     channel_case(const Channel& of, Op&& op, Sink to)
         : operation_case<Op, Sink>{std::forward<Op>(op), std::move(to)}, channel_{std::addressof(of)} {}
+
+    const Channel& channel() const noexcept { return *channel_; }
+    Op& operation() noexcept { return this->op_; }
+    Sink& to() noexcept { return this->to_; }
 
 private:
     const Channel* channel_;
@@ -317,4 +330,5 @@ auto make_select(bool in_order, Cases&&... cases) {
     else return select_operation<>{in_order};  // after the message, no others
 }
 
-}  // namespace sluice::detail
+}  // namespace detail
+}  // namespace sluice

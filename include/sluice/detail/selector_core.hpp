@@ -174,14 +174,13 @@ private:
 
 /// A send: keeps a handle, and the value.
 template <class Channel, class T, class V, class Sink>
-class held<channel_case<Channel, send_operation<T, V>, Sink>> final : public held_case {
+class held<channel_case<Channel, send_operation<T, lent_value<T, V>>, Sink>> final : public held_case {
 public:
-    explicit held(channel_case<Channel, send_operation<T, V>, Sink>&& c)
+    explicit held(channel_case<Channel, send_operation<T, lent_value<T, V>>, Sink>&& c)
         : held_case{case_kind::operation, true},
           channel_{c.channel()},
           to_{std::move(c.to())},
-          value_(c.operation().take_value().open()),
-          operation_{channel_.core(), std::move(value_), c.operation().where} {}
+          operation_{channel_.core(), c.operation().where, std::in_place, c.operation().take_value().open()} {}
 
     void enter(wait_entries& to, std::size_t number) noexcept override {
         to.cases.push_back(entry_of(operation_, position_of(number)));
@@ -191,8 +190,7 @@ public:
 private:
     Channel channel_;
     Sink to_;
-    T value_;
-    send_operation<T, T> operation_;
+    send_operation<T, built_value<T>> operation_;
 };
 
 class selector_core {

@@ -101,27 +101,6 @@ TEST_P(Conservation, ThreadsAndTasksOnBothEndsKeepTheOrderOfEachSender) {
     EXPECT_GT(sent, 0);
 }
 
-// CH-18
-TEST(ChannelStress, TwentyThreeWorkersShareTheWorkOfOneProducer) {
-    constexpr int count = 271'828;
-    sluice::runtime rt{workers(2)};
-    const channel<int> ch{16};
-    std::vector<sluice::join_handle<long long>> sums;
-    for (int i = 0; i < 23; ++i)
-        sums.push_back(rt.go(
-            [](channel<int> c) -> task<long long> {
-                long long sum = 0;
-                while (const auto v = co_await c.async_receive()) sum += *v;
-                co_return sum;
-            },
-            ch));
-    for (int i = 0; i < count; ++i) ASSERT_TRUE(ch.send(i));
-    ch.close();
-    long long sum = 0;
-    for (auto& s : sums) sum += s.get();
-    EXPECT_EQ(sum, static_cast<long long>(count) * (count - 1) / 2);
-}
-
 // CL-06, T12: while it is drained it is never open and empty; what was sent is received, what was refused is not.
 TEST(ChannelStress, AClosePartsWhatIsReceivedFromWhatWasRefused) {
     const stress_time time;
@@ -199,25 +178,6 @@ TEST(ChannelStress, TryReceiveNeverFindsAnOpenChannelEmptyThatIsNot) {
         static_cast<void>(ch.receive());
         ASSERT_NE(other.get(), status::empty);
     }
-}
-
-// CH-27
-TEST(ChannelStress, WhoHasSentFindsSomethingToReceive) {
-    const stress_time time;
-    const channel<int> ch{4};
-    std::atomic<int> found_nothing{0};
-    {
-        std::vector<std::jthread> all;
-        for (int i = 0; i < 4; ++i)
-            all.emplace_back([&] {
-                while (time.goes_on())
-                    for (int n = 0; n < 100; ++n) {
-                        static_cast<void>(ch.send(n));
-                        found_nothing += !ch.try_receive();
-                    }
-            });
-    }
-    EXPECT_EQ(found_nothing, 0);
 }
 
 // --- ends that race with values --------------------------------------------------------------------------------------------

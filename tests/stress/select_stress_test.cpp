@@ -212,14 +212,20 @@ TEST(SelectStress, SelectsThatSendAndReceiveCrosswiseNeitherLockNorLoseAnything)
     }
 }
 
+template <class Callers>
+class SelectStressBy : public testing::Test {
+protected:
+    Callers by;
+};
+TYPED_TEST_SUITE(SelectStressBy, both_callers, caller_names);
+
 // SE-10
-TEST(SelectStress, ManySelectsOnOneRendezvousFindPartners) {
+TYPED_TEST(SelectStressBy, ManySelectsOnOneRendezvousFindPartners) {
     const stress_time time;
-    sluice::runtime rt{workers(2)};
     const channel<int> ch{0};
     while (time.goes_on()) {
-        std::vector<sluice::join_handle<int>> all;
-        for (int i = 0; i < 55; ++i) all.push_back(rt.go(exchange, ch, ch, i));
+        std::vector<decltype(this->by.start(exchange_blocking, exchange, ch, ch, 0))> all;
+        for (int i = 0; i < 55; ++i) all.push_back(this->by.start(exchange_blocking, exchange, ch, ch, i));
         ASSERT_TRUE(ch.send(55));  // 55 are an odd number: one is left for this one
         int receivers = 0;
         for (std::size_t i = 0; i < all.size(); ++i) {

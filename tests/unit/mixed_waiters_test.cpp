@@ -10,7 +10,7 @@
 #include <iterator>
 #include <memory>
 #include <numeric>
-#include <thread>
+#include <stop_token>
 #include <vector>
 
 #include "../support/callers.hpp"
@@ -202,6 +202,30 @@ TEST(MixedWaiting, AStopMayBeRequestedFromTheBodyOfACase) {
     EXPECT_EQ(sluice::select(on_receive(ch, [&](sluice::received<int>) { stop.cancel(); }), sluice::on_done(stop)), 0u);
     EXPECT_EQ(other.get().why(), status::canceled);
     EXPECT_EQ(sluice::select(on_receive(ch), sluice::on_done(stop)), 1u);
+}
+
+// MX-04: who wakes one waiter asks another to stop, in a stop callback.
+TEST(MixedWaiting, AStopMayBeRequestedFromACallbackThatWakesWaiters) {
+    const channel<int> ch{0};
+    const channel<int> never{0};
+    threads by_threads;
+    tasks by_tasks;
+    const auto other = sluice::with_cancel({});
+    auto woken = start_receive(by_tasks, ch);
+    auto thread = start_receive(by_threads, never, other.get());
+    auto task = start_receive(by_tasks, never, other.get());
+    eventually([&] { return receivers_waiting(ch) == 1 && receivers_waiting(never) == 2; });
+    std::stop_source source;
+    const std::stop_callback wake_and_stop{source.get_token(), [&] {
+                                               EXPECT_TRUE(ch.try_send(1));
+                                               other.cancel();
+                                               EXPECT_TRUE(ch.close());
+                                           }};
+    source.request_stop();
+    EXPECT_EQ(*woken.get(), 1);
+    EXPECT_EQ(thread.get().why(), status::canceled);
+    EXPECT_EQ(task.get().why(), status::canceled);
+    EXPECT_TRUE(nobody_waits(never));
 }
 
 // MX-04: the value that goes with the channel cancels those who wait elsewhere.

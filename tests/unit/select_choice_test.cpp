@@ -65,7 +65,7 @@ TEST(SelectChoice, ThreadsThatSelectOnceEachChooseUniformlyToo) {
     EXPECT_NEAR(hits, trials / 2.0, ten_sigma(trials, 2));
 }
 
-// T23: five sigma.
+// SE-01, T23: five sigma.
 TEST(SelectChoice, InATaskItIsUniform) {
     constexpr int trials = 10'000;
     sluice::runtime rt;

@@ -316,6 +316,18 @@ TYPED_TEST(SelectCalledBy, AnotherSelectMayBeThePartner) {
     EXPECT_TRUE(nobody_waits(a) && nobody_waits(b));
 }
 
+// T18
+TYPED_TEST(SelectCalledBy, AHandlerMaySendIntoTheChannelItHasReceivedFrom) {
+    const channel<int> ch{1};
+    ASSERT_TRUE(ch.send(1));
+    const auto send_on = [ch](const sluice::received<int>& v) {
+        EXPECT_TRUE(ch.send(*v + 1));  // there is room: its own value has left
+        EXPECT_EQ(ch.try_send(0).why(), status::full);
+    };
+    EXPECT_EQ(sluice_test::start_select(this->by, on_receive(channel<int>{}), on_receive(ch, send_on)).get(), 1u);
+    EXPECT_EQ(*ch.receive(), 2);
+}
+
 // SE-12, SE-13
 TEST(SelectInATask, WithoutCasesItWaitsUntilTheTaskIsCancelled) {
     sluice::runtime rt;

@@ -177,9 +177,9 @@ TEST_F(ThrowingValues, AHandlerThatThrowsLeavesTheChannelUsable) {
 
 // --- every form -----------------------------------------------------------------------------------------------------------
 
-using form = std::function<void(const channel<fused>&, fused&)>;
+using call_on = std::function<void(const channel<fused>&, fused&)>;
 
-std::vector<form> copying_sends() {
+std::vector<call_on> copying_sends() {
     using ch = const channel<fused>&;
     return {
         [](ch c, fused& v) { static_cast<void>(c.send(v)); },
@@ -194,7 +194,7 @@ std::vector<form> copying_sends() {
     };
 }
 
-std::vector<form> moving_sends() {
+std::vector<call_on> moving_sends() {
     using ch = const channel<fused>&;
     return {
         [](ch c, fused& v) { static_cast<void>(c.send(std::move(v))); },
@@ -211,7 +211,7 @@ std::vector<form> moving_sends() {
     };
 }
 
-std::vector<form> receives() {
+std::vector<call_on> receives() {
     using ch = const channel<fused>&;
     return {
         [](ch c, fused&) { static_cast<void>(c.receive()); },

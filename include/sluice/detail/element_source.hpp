@@ -110,7 +110,10 @@ public:
         while (made_.size() < wanted) {
             if (std::exchange(is_past_, false)) ++next_;
             if (next_ == last_) return;
-            if constexpr (traits::returns) from_.push_back(std::addressof(*next_));
+            if constexpr (traits::returns) {
+                auto&& lent = *next_;  // of a move iterator too it is the element itself
+                from_.push_back(std::addressof(lent));
+            }
             if constexpr (GivesAway) made_.emplace_back(std::in_place, std::ranges::iter_move(next_));
             else made_.emplace_back(std::in_place, *next_);
             is_past_ = true;  // a single-pass iterator may fetch the next one: not before this one has been sent

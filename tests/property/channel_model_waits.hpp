@@ -117,16 +117,17 @@ struct select_results {
 // --- by threads ------------------------------------------------------------------------------------------------------
 
 /// Calls `select` with the cases of the plan, one more, and the stops.
-template <class Select, class More>
+template <bool by_on, class Select, class More>
 decltype(auto) with_cases(const Select& select, plan& p, select_results& r, More&& more) {
     using namespace sluice;
-    if (p.by_on)
+    if constexpr (by_on)
         return select(on(p.receive[0].async_receive(), r.received[0]), on(p.send[0].async_send(p.value[0]), r.sent[0]),
                       on_receive(p.receive[1], r.on_received), on_send(p.send[1], p.value[1], r.on_sent),
                       std::forward<More>(more), on_done(p.until), on_done(p.stop));
-    return select(on_receive(p.receive[0], r.received[0]), on_send(p.send[0], p.value[0], r.sent[0]),
-                  on_receive(p.receive[1], r.on_received), on_send(p.send[1], p.value[1], r.on_sent),
-                  std::forward<More>(more), on_done(p.until), on_done(p.stop));
+    else
+        return select(on_receive(p.receive[0], r.received[0]), on_send(p.send[0], p.value[0], r.sent[0]),
+                      on_receive(p.receive[1], r.on_received), on_send(p.send[1], p.value[1], r.on_sent),
+                      std::forward<More>(more), on_done(p.until), on_done(p.stop));
 }
 
 inline outcome select_blocking(plan p) {
@@ -137,7 +138,8 @@ inline outcome select_blocking(plan p) {
             if (p.in_order) return sluice::select(prioritized, std::forward<decltype(cases)>(cases)...);
             return sluice::select(std::forward<decltype(cases)>(cases)...);
         };
-        return r.of(p, with_cases(select, p, r, std::forward<decltype(more)>(more)));
+        if (p.by_on) return r.of(p, with_cases<true>(select, p, r, std::forward<decltype(more)>(more)));
+        return r.of(p, with_cases<false>(select, p, r, std::forward<decltype(more)>(more)));
     };
     switch (p.more) {
         case extra::none: return by(on_receive(channel<int>{}));
@@ -175,7 +177,7 @@ inline outcome perform_blocking(plan p) {
 
 // --- by coroutines ---------------------------------------------------------------------------------------------------
 
-template <class Task>
+template <class Task, bool by_on>
 Task select_in(plan p) {
     using namespace sluice;
     select_results r;
@@ -185,13 +187,13 @@ Task select_in(plan p) {
     };
     std::size_t fired = 0;
     switch (p.more) {
-        case extra::none: fired = co_await with_cases(select, p, r, on_receive(channel<int>{})); break;
-        case extra::otherwise: fired = co_await with_cases(select, p, r, otherwise); break;
-        case extra::soon: fired = co_await with_cases(select, p, r, on_timeout(limit_of(true))); break;
-        case extra::late: fired = co_await with_cases(select, p, r, on_timeout(limit_of(false))); break;
-        case extra::permits: fired = co_await with_cases(select, p, r, on_acquire(*p.permits, p.wants)); break;
-        case extra::group: fired = co_await with_cases(select, p, r, on_wait(*p.group)); break;
-        case extra::join: fired = co_await with_cases(select, p, r, on_join(p.task)); break;
+        case extra::none: fired = co_await with_cases<by_on>(select, p, r, on_receive(channel<int>{})); break;
+        case extra::otherwise: fired = co_await with_cases<by_on>(select, p, r, otherwise); break;
+        case extra::soon: fired = co_await with_cases<by_on>(select, p, r, on_timeout(limit_of(true))); break;
+        case extra::late: fired = co_await with_cases<by_on>(select, p, r, on_timeout(limit_of(false))); break;
+        case extra::permits: fired = co_await with_cases<by_on>(select, p, r, on_acquire(*p.permits, p.wants)); break;
+        case extra::group: fired = co_await with_cases<by_on>(select, p, r, on_wait(*p.group)); break;
+        case extra::join: fired = co_await with_cases<by_on>(select, p, r, on_join(p.task)); break;
     }
     co_return r.of(p, fired);
 }
@@ -203,7 +205,9 @@ Task perform(plan p) {
     const auto limit = limit_of(p.end == early::soon);
     const bool is_timed = p.end == early::soon || p.end == early::late;
     switch (p.what) {
-        case verb::select: co_return co_await select_in<Task>(std::move(p));
+        case verb::select:
+            if (p.by_on) co_return co_await select_in<Task, true>(std::move(p));
+            co_return co_await select_in<Task, false>(std::move(p));
         case verb::receive_some: co_return ended(p.position, co_await p.on.async_receive_some(p.most));
         case verb::send_all: co_return perform_blocking(std::move(p));
         case verb::receive:

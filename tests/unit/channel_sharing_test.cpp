@@ -147,7 +147,9 @@ TYPED_TEST(ChannelSharedBy, WhatWasDoneBeforeAReceiveIsVisibleAfterTheSendItMake
             ch, &s);
         for (std::size_t i = 0; i < turns; ++i) {
             ASSERT_TRUE(ch.send(0));
-            if (i >= capacity) ASSERT_EQ(s.before_receive[i - capacity], 1) << "capacity " << capacity;
+            if (i >= capacity) {
+                ASSERT_EQ(s.before_receive[i - capacity], 1) << "capacity " << capacity;
+            }
         }
         EXPECT_TRUE(receiving.get());
     }

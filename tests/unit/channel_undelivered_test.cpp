@@ -139,7 +139,7 @@ TEST_F(Undelivered, IsToldOfAValueHandedToAWaiterThatIsDestroyedBeforeItTookIt) 
         auto receiving = ch.async_receive();
         {
             const sluice::detail::hold guard{ch.core()->mutex};
-            const auto turn = who.prepare(false);
+            const auto turn = who.prepare(0);
             receiving.enlist(who, sluice::detail::claim::for_case(turn, 0));
             who.publish(turn);
         }

@@ -31,7 +31,7 @@ namespace claim = sluice::detail::claim;
 struct sleeper {
     explicit sleeper(time_point at) {
         who.park_on(&wake);
-        const auto turn = who.prepare(false);
+        const auto turn = who.prepare(0);
         who.publish(turn);
         node.who = &who;
         node.turn = claim::with_state(turn, claim::timed_out);

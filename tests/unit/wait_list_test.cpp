@@ -22,7 +22,7 @@ struct entry {
     wait_node node{};
 
     void wait_in(wait_list& list) {
-        const ticket turn = who.prepare(true);
+        const ticket turn = who.prepare(claim::cancellable);
         node.who = nullptr;
         node.turn = claim::for_case(turn, 0);
         list.push_back(node);
@@ -52,7 +52,9 @@ TEST(WaitList, ADequeueMeetsEachDeadEntryOnce) {
     wait_list list;
     for (auto& e : all) e.wait_in(list);
     for (std::size_t i = 0; i < all.size(); ++i)
-        if (i % 3 != 2) ASSERT_TRUE(all[i].who.try_cancel());
+        if (i % 3 != 2) {
+            ASSERT_TRUE(all[i].who.try_cancel(claim::cancellable));
+        }
     for (std::size_t i = 0; i < all.size(); i += 3) {
         for (std::size_t n = i; n < i + 3; ++n) all[n].may_be_looked_at();
         ASSERT_EQ(list.claim_front(), &all[i + 2].node);
@@ -110,13 +112,16 @@ TEST(WaitList, TheLastEpochIsFollowedByTheFirst) {
     old_waiter who;
     who.grow_old();
     for (int i = 0; i < 3; ++i) {
-        const ticket turn = who.prepare(i % 2 != 0);
+        const ticket turn = who.prepare(i % 2 ? claim::cancellable : 0);
         EXPECT_EQ(turn & claim::state_mask, claim::idle);
         who.publish(turn);
         EXPECT_FALSE(who.try_claim(claim::for_case(turn + claim::epoch_one, 0)));
         EXPECT_FALSE(who.try_claim(claim::for_case(turn - claim::epoch_one, 0)));
-        EXPECT_EQ(who.try_cancel(), i % 2 != 0);
-        if (i % 2 == 0) EXPECT_TRUE(who.try_claim(claim::for_case(turn, claim::most_cases)));
+        EXPECT_FALSE(who.try_cancel(claim::stoppable));
+        EXPECT_EQ(who.try_cancel(claim::cancellable), i % 2 != 0);
+        if (i % 2 == 0) {
+            EXPECT_TRUE(who.try_claim(claim::for_case(turn, claim::most_cases)));
+        }
         EXPECT_EQ(who.outcome(), i % 2 ? claim::canceled : claim::first_case + claim::most_cases);
     }
 }

@@ -195,7 +195,7 @@ class ended_early : public awaitable_tag {
 public:
     using result_type = decltype(std::declval<Op&>().result());
 
-    ended_early(Op op, context_node* named, time_point deadline) noexcept(std::is_nothrow_move_constructible_v<Op>)
+    ended_early(Op&& op, context_node* named, time_point deadline) noexcept(std::is_nothrow_move_constructible_v<Op>)
         : op_{std::move(op)}, watch_{named, 1, {}} {
         context_tree::retain(named);
         wait_.set_deadline(deadline, no_position);

@@ -137,7 +137,7 @@ public:
     // Moved only before it waits.
     send_operation(send_operation&& other) noexcept
         : where{other.where}, core_{other.core_}, source_{std::move(other.source_)} {}
-    SLUICE_ALWAYS_INLINE ~send_operation() {
+    ~send_operation() {
         source_.give_back(core_);
         tell_dropped();
     }
@@ -224,7 +224,7 @@ public:
     // Moved only before it waits.
     receive_operation(receive_operation&& other) noexcept : where{other.where}, core_{other.core_} {}
     // A value that was handed over, and then nobody asked for it.
-    SLUICE_ALWAYS_INLINE ~receive_operation() {
+    ~receive_operation() {
         if (!value_) [[likely]]
             return;
         slot last{std::move(*value_)};

@@ -42,6 +42,13 @@ struct element_traits {
         !multi_pass || (moves && !returns && !in_place && !(!same && std::is_trivially_copyable_v<element>));
 };
 
+/// The element itself, also under a move iterator.
+template <class It>
+auto* element_under(const It& it) {
+    auto&& element = *it;
+    return std::addressof(element);
+}
+
 /// The addresses of elements that can be moved or copied where they are.
 template <class T, class It, class Sentinel, bool GivesAway>
 class elements_in_place {
@@ -63,7 +70,7 @@ public:
             ready_ = std::min(left, most_ahead);
         } else {
             ready_ = taken_ = 0;
-            for (; ready_ < most_ahead && next_ != last_; ++next_) at_[ready_++] = std::addressof(*next_);
+            for (; ready_ < most_ahead && next_ != last_; ++next_) at_[ready_++] = element_under(next_);
         }
     }
     slot take() noexcept {
@@ -111,8 +118,7 @@ public:
             if (std::exchange(is_past_, false)) ++next_;
             if (next_ == last_) return;
             if constexpr (traits::returns) {
-                auto&& lent = *next_;  // of a move iterator too it is the element itself
-                from_.push_back(std::addressof(lent));
+                from_.push_back(element_under(next_));
             }
             if constexpr (GivesAway) made_.emplace_back(std::in_place, std::ranges::iter_move(next_));
             else made_.emplace_back(std::in_place, *next_);

@@ -950,6 +950,28 @@ TEST(Scheduling, AnIdleWorkerTakesAWokenTaskFromBehindARunningOne) {
     EXPECT_TRUE(run(two_workers(), main));
 }
 
+TEST(Scheduling, AnIdleWorkerTakesATaskFromTheQueueBehindARunningOne) {
+    const auto main = []() -> task<bool> {
+        std::atomic<int> ran{0};
+        const channel<int> ch{0};
+        const auto f = [](std::atomic<int>& count, channel<int> c) -> task<> {
+            static_cast<void>(co_await c.async_receive());
+            ++count;
+        };
+        auto a = sluice::go(f, std::ref(ran), ch);
+        auto b = sluice::go(f, std::ref(ran), ch);
+        while (receivers_waiting(ch) != 2) co_await sluice::yield();
+        ch.close();  // both wake together and stand in the queue behind us
+        const auto limit = sluice::clock::now() + 2s;
+        while (ran != 2 && sluice::clock::now() < limit) {}
+        const bool beside = ran == 2;
+        co_await a;
+        co_await b;
+        co_return beside;
+    };
+    EXPECT_TRUE(run(two_workers(), main));
+}
+
 TEST(Scheduling, TimersFireWhileEveryWorkerIsBusy) {
     // The timer's task needs the other worker; its time comes while both have work.
     const auto main = []() -> task<bool> {

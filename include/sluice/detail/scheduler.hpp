@@ -354,9 +354,11 @@ private:
             };
         };
         from.spawned.steal_half(w.served_by, run_queue::capacity / 2, keep_in(w.spawned));
-        if (!first && from.has_a_queue_to_move())
+        const bool is_stuck =
+            from.is_stuck.load(std::memory_order_relaxed) && from.is_stuck.exchange(false, std::memory_order_relaxed);
+        if (!first && (is_stuck || from.has_a_queue_to_move()))
             from.woken.steal_half(w.served_by, run_queue::capacity / 2, keep_in(w.woken));
-        if (!first) first = from.steal_next();
+        if (!first && is_stuck) first = from.steal_next();
         return first;
     }
 
@@ -476,7 +478,7 @@ private:
                 const auto now = w.progress.load(std::memory_order_relaxed);
                 if (std::exchange(seen[i], now) == now && w.has_ready() &&
                     idle_count_.load(std::memory_order_relaxed) > 0) {
-                    w.next_is_stale.store(true, std::memory_order_relaxed);
+                    w.is_stuck.store(true, std::memory_order_relaxed);
                     wake_one();
                 }
             }

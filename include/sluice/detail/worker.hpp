@@ -47,11 +47,11 @@ public:
         return run_next_.load(std::memory_order_relaxed) ? exchange_next(nullptr) : nullptr;
     }
 
-    /// Thief: takes what has waited behind a long step.
+    /// Thief, of a worker that was stuck.
     task_state* steal_next() noexcept {
-        if (!next_is_stale.load(std::memory_order_relaxed) || !thieves_.try_acquire()) return nullptr;
+        if (!thieves_.try_acquire()) return nullptr;
         task_state* t = nullptr;
-        if (next_is_stale.exchange(false, std::memory_order_relaxed)) {
+        if (run_next_.load(std::memory_order_relaxed)) {
             thief_at_next_.store(true, std::memory_order_seq_cst);
             heavy_barrier();
             if (!at_next_.load(std::memory_order_seq_cst)) t = run_next_.exchange(nullptr, std::memory_order_acq_rel);
@@ -103,7 +103,7 @@ public:
     std::uint32_t turn = 0;
     bool somebody_yielded = false;           // to the woken, whom it stands behind, and to one spawned task
     std::atomic<std::uint32_t> progress{0};  // the turn, for the monitor
-    std::atomic<bool> next_is_stale{false};  // the monitor: run-next may be stolen
+    std::atomic<bool> is_stuck{false};       // the monitor: all that is ready here may be stolen
     std::atomic<std::uint32_t> step_ns{0};   // how long a step took lately
     std::atomic<std::uint64_t> started_tasks{0};
     std::atomic<std::uint64_t> ended_tasks{0};

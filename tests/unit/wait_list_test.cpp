@@ -53,7 +53,7 @@ TEST(WaitList, ADequeueMeetsEachDeadEntryOnce) {
     for (auto& e : all) e.wait_in(list);
     for (std::size_t i = 0; i < all.size(); ++i)
         if (i % 3 != 2) {
-            ASSERT_TRUE(all[i].who.try_cancel(claim::cancellable));
+            ASSERT_EQ(all[i].who.try_cancel(claim::cancellable), sluice::detail::cancel_look::claimed);
         }
     for (std::size_t i = 0; i < all.size(); i += 3) {
         for (std::size_t n = i; n < i + 3; ++n) all[n].may_be_looked_at();
@@ -117,8 +117,8 @@ TEST(WaitList, TheLastEpochIsFollowedByTheFirst) {
         who.publish(turn);
         EXPECT_FALSE(who.try_claim(claim::for_case(turn + claim::epoch_one, 0)));
         EXPECT_FALSE(who.try_claim(claim::for_case(turn - claim::epoch_one, 0)));
-        EXPECT_FALSE(who.try_cancel(claim::stoppable));
-        EXPECT_EQ(who.try_cancel(claim::cancellable), i % 2 != 0);
+        EXPECT_EQ(who.try_cancel(claim::stoppable), sluice::detail::cancel_look::not_by_this);
+        EXPECT_EQ(who.try_cancel(claim::cancellable) == sluice::detail::cancel_look::claimed, i % 2 != 0);
         if (i % 2 == 0) {
             EXPECT_TRUE(who.try_claim(claim::for_case(turn, claim::most_cases)));
         }

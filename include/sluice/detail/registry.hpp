@@ -70,8 +70,9 @@ public:
         const task_state* const caller = this_thread_state().task;
         bool somebody_runs = false;
         const auto end_wait = [&, bit](task_state& t) {
-            if (t.try_cancel(bit)) woken.push(t);
-            else somebody_runs |= &t != caller && t.may_be_about_to_wait();
+            const auto seen = t.try_cancel(bit);
+            if (seen == cancel_look::claimed) woken.push(t);
+            else somebody_runs |= &t != caller && seen == cancel_look::may_run;
         };
         for_each_task(end_wait);
         if (!somebody_runs) return;

@@ -150,10 +150,13 @@ inline void request_stop(task_state& t) noexcept {
         t.mark_stop_requested();
         own = t.pin_own_context();
         // The end of a context of its own ends its waits, by value those that name it.
-        if (!own) mine = t.try_cancel(claim::stoppable);
-        if (!own && !mine && &t != this_thread_state().task && t.may_be_about_to_wait()) {
-            heavy_barrier();  // waiter.hpp, W6
-            mine = t.try_cancel(claim::stoppable);
+        if (!own) {
+            auto seen = t.try_cancel(claim::stoppable);
+            if (seen == cancel_look::may_run && &t != this_thread_state().task) {
+                heavy_barrier();  // waiter.hpp, W6
+                seen = t.try_cancel(claim::stoppable);
+            }
+            mine = seen == cancel_look::claimed;
         }
     }
     if (mine) t.wake();

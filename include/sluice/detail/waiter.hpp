@@ -67,6 +67,10 @@ constexpr ticket with_state(ticket t, ticket state) noexcept { return (t & ~stat
 /// How a claimed waiter is let go.
 enum class wake_by : std::uint8_t { scheduling, unparking, posting };
 
+/// What a canceller saw: it has ended the wait; the wait may not be ended by this; or there was none at that moment, and
+/// one may be about to be published that only a barrier shows.
+enum class cancel_look : std::uint8_t { claimed, not_by_this, may_run };
+
 class waiter {
 public:
     explicit waiter(wake_by how) noexcept : how_{how} {}
@@ -92,18 +96,16 @@ public:
         return word_.compare_exchange_strong(expected, t, std::memory_order_seq_cst, std::memory_order_relaxed);
     }
 
-    /// The canceller, who knows the waiter but no ticket: ends a wait that may be ended by what `bit` stands for.
-    bool try_cancel(ticket bit) noexcept {
-        // seq_cst: W6: flag first, then this look.
+    /// The canceller, after its flag, who knows the waiter but no ticket: ends a wait that may be ended by what `bit`
+    /// stands for. One look gives both the verdict and the claim: between two, a publish could slip in (W6).
+    cancel_look try_cancel(ticket bit) noexcept {
         ticket seen = word_.load(std::memory_order_seq_cst);
-        if ((seen & claim::state_mask) != claim::waiting || !(seen & bit)) return false;
+        if ((seen & claim::state_mask) != claim::waiting) return cancel_look::may_run;
+        if (!(seen & bit)) return cancel_look::not_by_this;
         return word_.compare_exchange_strong(seen, claim::with_state(seen, claim::canceled), std::memory_order_seq_cst,
-                                             std::memory_order_relaxed);
-    }
-
-    /// The canceller, after its flag: whether a wait may be about to be published that only a barrier shows.
-    bool may_be_about_to_wait() const noexcept {
-        return (word_.load(std::memory_order_seq_cst) & claim::state_mask) != claim::waiting;
+                                             std::memory_order_relaxed)
+                   ? cancel_look::claimed
+                   : cancel_look::may_run;
     }
 
     /// Owner, after the wake: what the wait ended with.

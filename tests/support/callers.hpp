@@ -8,8 +8,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <future>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
 
@@ -19,16 +21,21 @@
 
 namespace sluice_test {
 
-/// What a thread does meanwhile. Its destructor waits for the thread.
+/// What a thread does meanwhile. Whoever has its result, or destroys this, knows that the thread has ended, with all
+/// that it made: a std::async of libc++ still destroys temporaries after its future is ready.
 template <class R>
 class on_a_thread {
 public:
-    explicit on_a_thread(std::future<R> result) noexcept : result_{std::move(result)} {}
+    explicit on_a_thread(std::packaged_task<R()> what) : result_{what.get_future()}, thread_{std::move(what)} {}
     bool done() const { return result_.wait_for(std::chrono::seconds{0}) == std::future_status::ready; }
-    R get() { return result_.get(); }
+    R get() {
+        thread_.join();
+        return result_.get();
+    }
 
 private:
     std::future<R> result_;
+    std::jthread thread_;
 };
 
 /// Starts the blocking form, each on a thread of its own that sluice knows nothing of.
@@ -36,8 +43,11 @@ class threads {
 public:
     template <class Blocking, class Coroutine, class... Args>
     auto start(Blocking f, Coroutine, Args... args) {
-        auto result = std::async(std::launch::async, std::move(f), std::move(args)...);
-        return on_a_thread<decltype(result.get())>{std::move(result)};
+        using result = std::invoke_result_t<Blocking, Args...>;
+        return on_a_thread<result>{
+            std::packaged_task<result()>{[f = std::move(f), ... args = std::move(args)]() mutable -> result {
+                return std::invoke(std::move(f), std::move(args)...);
+            }}};
     }
 };
 

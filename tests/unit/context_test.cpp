@@ -142,6 +142,29 @@ TEST(Context, TheFirstOfManyCancelsWins) {
     EXPECT_EQ(number_of(contended.get().cause()), winner);
 }
 
+// CX-02, CX-04
+TEST(Context, EveryCancelReturnsAfterTheEndOfAllDescendantsAlsoOneThatCameSecond) {
+    for (int round = 0; round < 300; ++round) {
+        const auto root = sluice::with_cancel({});
+        std::vector<sluice::context_source> chain;
+        for (int i = 0; i < 30; ++i) chain.push_back(sluice::with_cancel(i == 0 ? root.get() : chain.back().get()));
+        std::atomic<int> arrived{0};
+        std::atomic<int> late{0};
+        const auto cancel_and_look = [&](const sluice::context_source& which) {
+            arrived.fetch_add(1);
+            while (arrived.load() < 3) {}
+            which.cancel();
+            if (!chain.back().get().done()) late.fetch_add(1);
+        };
+        {
+            const std::jthread first{cancel_and_look, std::cref(root)};
+            const std::jthread second{cancel_and_look, std::cref(root)};
+            cancel_and_look(chain[10]);
+        }
+        ASSERT_EQ(late.load(), 0) << "round " << round;
+    }
+}
+
 // CX-05
 TEST(Context, CancelOfAChildLeavesTheParentAndTheSiblings) {
     const auto root = sluice::with_cancel({});

@@ -4,9 +4,12 @@
 // A node has a parent, children, values, at most one deadline, watchers (waits that name it), homes (the tasks under
 // it, by runtime) and callbacks. `null` is the background: it never ends.
 //
-// States of `ended`:  none ──begin()──▶ (ending) ──▶ canceled | deadline_exceeded
+//   phase:  live ──begin()──▶ ending ──all below have ended──▶ settled         ended: none ──▶ canceled | deadline_exceeded
+//
 // C1  begin() is won once; the winner writes the cause before it stores `ended`, so who sees `ended` sees the cause.
-// C2  `ended` of a parent is stored before those of its children; all are stored before cancel() returns.
+// C2  `ended` of a parent is stored before those of its children; all are stored before cancel() returns, in whichever
+//     thread: who finds a node `ending` waits until it is settled. That takes moments, since nobody is woken and no
+//     code of users runs before; and waits go downwards only, so no two wait for each other.
 // C3  A child links itself under the parent's lock and looks at `ended` there: either the canceller finds it in the
 //     list, or it starts out ended. The same holds for watchers and homes.
 // C4  Nodes are pinned while they are cancelled: a child whose last reference is gone is skipped.
@@ -19,8 +22,10 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <thread>
 
 #include "../status.hpp"
+#include "backoff.hpp"
 #include "registry.hpp"
 #include "thread_state.hpp"
 #include "timer_queue.hpp"
@@ -58,7 +63,8 @@ struct context_node : pooled {
 
     std::atomic<std::uint32_t> references{1};
     std::atomic<std::uint32_t> ended{0};
-    std::atomic<bool> ending{false};
+    enum class phase : std::uint8_t { live, ending, settled };
+    std::atomic<phase> now{phase::live};
     context_node* const parent;   // referenced, or null
     bool follows_parent = false;  // stands in the parent's list of children
     time_point deadline = no_deadline;
@@ -116,7 +122,7 @@ struct context_tree {
         const hold guard{up->mutex};
         if (const auto e = up->error(); e != context_error::none) {
             n.cause = up->cause;
-            n.ending.store(true, std::memory_order_relaxed);
+            n.now.store(phase::settled, std::memory_order_relaxed);
             n.ended.store(static_cast<std::uint32_t>(e), std::memory_order_seq_cst);
             return;
         }
@@ -130,18 +136,20 @@ struct context_tree {
     static bool cancel(context_node& root, context_error how, const std::exception_ptr& cause) noexcept {
         // Before the end can be seen: who sees it may let the last other reference go.
         retain(&root);
-        if (!begin(root, how, cause)) {
-            release(&root);
-            return false;
+        const bool first = begin(root, how, cause);
+        if (first) {
+            end_all_below(root);
+            for (context_node* n = &root; n;) {
+                context_node* const next = n->next_to_cancel;
+                tell_those_at(*n);
+                if (n != &root) release(n);
+                n = next;
+            }
+        } else {
+            await_settled(root);
         }
-        root.next_to_cancel = nullptr;
-        context_node* pending = &root;
-        while (pending) {
-            context_node* const n = std::exchange(pending, pending->next_to_cancel);
-            end_one(*n, pending);
-            release(n);
-        }
-        return true;
+        release(&root);
+        return first;
     }
 
     /// The deadlines that a timer queue found passed.
@@ -174,28 +182,49 @@ struct context_tree {
     static void release_home(home& h) noexcept;               // scheduler.hpp
 
 private:
+    using phase = context_node::phase;
+
     static bool begin(context_node& n, context_error how, const std::exception_ptr& cause) noexcept {
-        // acq_rel: one winner; the others need nothing of his.
-        if (n.ending.exchange(true, std::memory_order_acq_rel)) return false;
+        phase seen = phase::live;
+        // relaxed: one winner; the others wait until it is settled.
+        if (!n.now.compare_exchange_strong(seen, phase::ending, std::memory_order_relaxed)) return false;
         n.cause = cause;  // C1
         n.ended.store(static_cast<std::uint32_t>(how), std::memory_order_seq_cst);
         return true;
     }
 
-    static void end_one(context_node& n, context_node*& pending) noexcept {
-        const auto how = n.ended.load(std::memory_order_relaxed);
+    static void await_settled(const context_node& n) noexcept {
+        // acquire: sees what has ended.
+        for (backoff wait; n.now.load(std::memory_order_acquire) != phase::settled;)
+            if (!wait.pause()) std::this_thread::yield();
+    }
+
+    // C2. Links all that it has ended behind `root`, pinned, parents first.
+    static void end_all_below(context_node& root) noexcept {
+        root.next_to_cancel = nullptr;
+        context_node* last = &root;
+        for (context_node* n = &root; n; n = n->next_to_cancel) {
+            const hold guard{n->mutex};
+            for (context_node* c = n->first_child; c; c = c->next_sibling) {
+                // A child stays in memory while we hold this lock: it needs it to leave the list.
+                if (!begin(*c, root.error(), root.cause)) {
+                    await_settled(*c);
+                } else if (try_pin(*c)) {
+                    c->next_to_cancel = nullptr;
+                    last = last->next_to_cancel = c;
+                }  // else C4
+            }
+        }
+        for (context_node* n = &root; n; n = n->next_to_cancel) n->now.store(phase::settled, std::memory_order_release);
+    }
+
+    static void tell_those_at(context_node& n) noexcept {
         wake_chain woken;
         std::optional<std::stop_source> source;
         context_callback* callbacks = nullptr;
         {
             const hold guard{n.mutex};
-            for (context_node* c = n.first_child; c; c = c->next_sibling) {
-                // A child stays in memory while we hold this lock: it needs it to leave the list.
-                if (!begin(*c, static_cast<context_error>(how), n.cause)) continue;
-                if (!try_pin(*c)) continue;  // C4
-                c->next_to_cancel = pending;
-                pending = c;
-            }
+            const auto how = n.ended.load(std::memory_order_relaxed);
             while (wait_node* w = n.watchers.claim_front()) woken.push(*w->who);
             for (home* h = n.homes; h; h = h->next_of_context) h->cancel_tasks(how, claim::cancellable, woken);
             source = n.source;

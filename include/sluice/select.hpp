@@ -26,35 +26,35 @@ inline constexpr detail::otherwise_case<detail::no_handler> otherwise{};
 /// A value from `ch`, or its end. `into`: a `received<T>`, a `std::optional<T>`, or a handler.
 template <class Channel>
 auto on_receive(const Channel& ch, detail::place at = detail::place::current()) {
-    return detail::case_of_channel(ch, ch.async_receive(at));
+    return detail::case_of_channel(detail::receive_plan<Channel>{ch, at});
 }
 template <class Channel, class To>
 auto on_receive(const Channel& ch, To&& into, detail::place at = detail::place::current()) {
-    return detail::case_of_channel(ch, ch.async_receive(at), std::forward<To>(into));
+    return detail::case_of_channel(detail::receive_plan<Channel>{ch, at}, std::forward<To>(into));
 }
 /// `value` into `ch`, or the end of it; the value is moved only if this case fires and sends it. `into`: a `sent`, or a
 /// handler.
 template <class Channel, class V>
     requires(!std::is_void_v<typename Channel::value_type>)
 auto on_send(const Channel& ch, V&& value SLUICE_LIFETIMEBOUND, detail::place at = detail::place::current()) {
-    return detail::case_of_channel(ch, ch.async_send(std::forward<V>(value), at));
+    return detail::case_of_channel(detail::send_plan<Channel, V>{ch, value, at});
 }
 template <class Channel, class V, class To>
     requires(!std::is_void_v<typename Channel::value_type>)
 auto on_send(const Channel& ch, V&& value SLUICE_LIFETIMEBOUND, To&& into,
              detail::place at = detail::place::current()) {
-    return detail::case_of_channel(ch, ch.async_send(std::forward<V>(value), at), std::forward<To>(into));
+    return detail::case_of_channel(detail::send_plan<Channel, V>{ch, value, at}, std::forward<To>(into));
 }
 /// A signal into a channel without values, or the end of it.
 template <class Channel>
     requires std::is_void_v<typename Channel::value_type>
 auto on_send(const Channel& ch, detail::place at = detail::place::current()) {
-    return detail::case_of_channel(ch, ch.async_send(at));
+    return detail::case_of_channel(detail::signal_plan<Channel>{ch, at});
 }
 template <class Channel, class To>
     requires std::is_void_v<typename Channel::value_type>
 auto on_send(const Channel& ch, To&& into, detail::place at = detail::place::current()) {
-    return detail::case_of_channel(ch, ch.async_send(at), std::forward<To>(into));
+    return detail::case_of_channel(detail::signal_plan<Channel>{ch, at}, std::forward<To>(into));
 }
 /// The end of a context or a requested stop. Wins over other ready cases, except under `prioritized`.
 template <class F = detail::no_handler>

@@ -5,6 +5,7 @@
 //     lock* or biased_lock* guard()     the lock of what it works on; null: never ready
 //     bool looks_ready()                without the guard: worth a try before suspending? Only a hint
 //     bool may_be_ready() const         without the guard, if there is such a look: false: at this moment it was not
+//     bool try_at_once(thread_id)       without the guard, if there is such a way: does it and wakes nobody; or nothing
 //     bool try_commit(wake_chain&)      under the guard: does it, or says that it must wait
 //     void enlist(waiter&, ticket)      under the guard: stands in the list
 //     void delist(wake_chain&)          under the guard: leaves the list if it is still there; may let others in
@@ -32,24 +33,20 @@ class task_awaiter {
 public:
     task_awaiter(Op& op, task_state& self) noexcept : op_{op}, self_{self} {}
 
-    bool await_ready() noexcept {
-        if (self_.must_stop()) {
-            canceled_ = true;
-            return true;
+    SLUICE_ALWAYS_INLINE bool await_ready() noexcept {
+        if (self_.must_stop()) [[unlikely]]
+            return canceled_ = true;
+        if constexpr (has_short_cut<Op>) {
+            if (op_.try_at_once(self_.loop->thread)) [[likely]] {
+                done_ = true;
+                return has_budget();
+            }
         }
         // What will probably wait is tried in await_suspend only: one lock instead of two.
-        if (!op_.looks_ready()) return false;
-        auto* const guard = op_.guard();
-        if (!guard) return false;
-        wake_chain woken;
-        acquire_as(self_.loop->thread, *guard);
-        done_ = op_.try_commit(woken);
-        guard->release();
-        woken.wake_all();
-        return done_ && has_budget();
+        return op_.looks_ready() && try_under_guard();
     }
 
-    bool await_suspend(std::coroutine_handle<> frame) {
+    SLUICE_NOINLINE bool await_suspend(std::coroutine_handle<> frame) {
         self_.suspend_at(frame);
         if (done_) {
             self_.loop->yielded = &self_;
@@ -62,7 +59,7 @@ public:
         acquire_as(self_.loop->thread, *guard);
         if (op_.try_commit(woken)) {
             guard->release();
-            woken.wake_all();
+            woken.wake_all(*self_.loop);
             done_ = true;
             if (has_budget()) return false;
             self_.loop->yielded = &self_;
@@ -76,7 +73,7 @@ public:
         if (endable && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled))) {
             op_.delist(woken);
             guard->release();
-            woken.wake_all();
+            woken.wake_all(*self_.loop);
             canceled_ = true;
             return false;
         }
@@ -84,24 +81,39 @@ public:
         return true;  // nothing of the frame is touched any more
     }
 
-    decltype(auto) await_resume() {
-        if (canceled_) self_.throw_canceled();
-        if (!done_ && self_.outcome() == claim::canceled) {
+    SLUICE_ALWAYS_INLINE decltype(auto) await_resume() {
+        if (!done_ && (canceled_ || self_.outcome() == claim::canceled)) [[unlikely]]
+            end_canceled();
+        return op_.result();
+    }
+
+private:
+    SLUICE_NOINLINE bool try_under_guard() noexcept {
+        auto* const guard = op_.guard();
+        if (!guard) return false;
+        wake_chain woken;
+        acquire_as(self_.loop->thread, *guard);
+        done_ = op_.try_commit(woken);
+        guard->release();
+        woken.wake_all(*self_.loop);
+        return done_ && has_budget();
+    }
+
+    [[noreturn]] SLUICE_NOINLINE void end_canceled() {
+        if (!canceled_) {
             if (auto* const guard = op_.guard()) {
                 wake_chain woken;
                 acquire_as(self_.loop->thread, *guard);
                 op_.delist(woken);
                 guard->release();
-                woken.wake_all();
+                woken.wake_all(*self_.loop);
             } else {
                 const hold armed{arming_};
             }
-            self_.throw_canceled();
         }
-        return op_.result();
+        self_.throw_canceled();
     }
 
-private:
     // A task that never has to wait still lets the others run.
     bool has_budget() noexcept { return --self_.loop->budget != 0; }
 

@@ -35,9 +35,12 @@ SLUICE_NOINLINE inline thread_id this_thread_id() noexcept {
 
 inline constinit std::atomic<std::uint32_t> sleeping_for_favourites{0};
 
+/// How often in a row a thread first takes a lock to become its favourite. Tests lower it before anything else runs.
+inline constinit std::uint32_t first_patience = 2'048;
+
 class biased_lock {
 public:
-    constexpr biased_lock() noexcept = default;
+    biased_lock() noexcept = default;
     biased_lock(const biased_lock&) = delete;
     biased_lock& operator=(const biased_lock&) = delete;
 
@@ -45,16 +48,19 @@ public:
 
     /// `me`: this_thread_id(), where it is at hand.
     SLUICE_ALWAYS_INLINE void acquire(thread_id me) noexcept {
-        if (favourite_.load(std::memory_order_relaxed) == me) {
-            inside_.store(yes, std::memory_order_relaxed);
-            std::atomic_signal_fence(std::memory_order_seq_cst);                // B1, B6
-            if (favourite_.load(std::memory_order_seq_cst) == me) [[likely]] {  // B1
-                by_bias_ = true;
-                return;
-            }
-            leave();
-        }
-        acquire_inner(me);
+        if (acquire_as_favourite(me)) by_bias_ = true;
+        else acquire_inner(me);
+    }
+
+    /// True: `me` is the favourite and holds it now. It is let go by release_as_favourite(), which knows that.
+    SLUICE_ALWAYS_INLINE bool acquire_as_favourite(thread_id me) noexcept {
+        if (favourite_.load(std::memory_order_relaxed) != me) return false;
+        inside_.store(yes, std::memory_order_relaxed);
+        std::atomic_signal_fence(std::memory_order_seq_cst);  // B1, B6
+        if (favourite_.load(std::memory_order_seq_cst) == me) [[likely]]
+            return true;  // B1
+        release_as_favourite();
+        return false;
     }
 
     /// False: somebody holds it, perhaps this thread. Waits for another's favourite to leave, which takes moments.
@@ -71,21 +77,21 @@ public:
     }
 
     SLUICE_ALWAYS_INLINE void release() noexcept {
-        if (by_bias_) leave();
+        if (by_bias_) release_as_favourite();
         else release_inner();
     }
 
-private:
-    static constexpr std::uint32_t no = 0;
-    static constexpr std::uint32_t yes = 1;
-
-    SLUICE_ALWAYS_INLINE void leave() noexcept {
+    SLUICE_ALWAYS_INLINE void release_as_favourite() noexcept {
         // release: what we wrote is seen by who takes the bias away.
         inside_.store(no, std::memory_order_release);
         std::atomic_signal_fence(std::memory_order_seq_cst);  // B6
         if (sleeping_for_favourites.load(std::memory_order_seq_cst) != 0) [[unlikely]]
             futex_wake(inside_, 1);  // B5
     }
+
+private:
+    static constexpr std::uint32_t no = 0;
+    static constexpr std::uint32_t yes = 1;
 
     SLUICE_NOINLINE void acquire_inner(thread_id me) noexcept {
         inner_.acquire();
@@ -133,8 +139,7 @@ private:
         sleeping_for_favourites.fetch_sub(1, std::memory_order_relaxed);
     }
 
-    static constexpr std::uint32_t least_patience = 2'048;
-    static constexpr std::uint32_t most_patience = least_patience << 16;
+    static constexpr std::uint32_t most_patience = std::uint32_t{2'048} << 16;
 
     lock inner_;
     std::atomic<std::uint32_t> inside_{no};
@@ -142,7 +147,7 @@ private:
     // Of whoever is inside:
     thread_id last_ = 0;
     std::uint32_t streak_ = 0;
-    std::uint32_t patience_ = least_patience;
+    std::uint32_t patience_ = first_patience;
     bool by_bias_ = false;
 };
 
@@ -153,7 +158,7 @@ SLUICE_ALWAYS_INLINE void acquire_as(thread_id, lock& l) noexcept { l.acquire();
 /// Either kind of lock, for those who hold several of unknown kinds.
 class any_lock {
 public:
-    constexpr any_lock() noexcept = default;
+    any_lock() noexcept = default;  // value-initialized: none
     any_lock(lock* l) noexcept : address_{reinterpret_cast<std::uintptr_t>(l)} {}
     any_lock(biased_lock* l) noexcept : address_{l ? reinterpret_cast<std::uintptr_t>(l) | biased : 0} {}
 
@@ -175,7 +180,7 @@ private:
 
     biased_lock* as_biased() const noexcept { return reinterpret_cast<biased_lock*>(address_ & ~biased); }
 
-    std::uintptr_t address_ = 0;
+    std::uintptr_t address_;
 };
 
 }  // namespace sluice::detail

@@ -6,17 +6,12 @@
 
 namespace sluice::detail {
 
-/// Under the guard, once. True: it took effect.
+/// Once. True: it took effect.
 template <class Op>
 bool try_once(Op& op) noexcept {
-    auto* const guard = op.guard();
-    if (!guard) return false;
-    if constexpr (requires { op.may_be_ready(); })
-        if (!op.may_be_ready()) return false;
+    if (!op.guard()) return false;
     wake_chain woken;
-    guard->acquire();
-    const bool done = op.try_commit(woken);
-    guard->release();
+    const bool done = try_alone(op, this_thread_id(), woken);
     woken.wake_all();
     return done;
 }

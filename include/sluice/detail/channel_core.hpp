@@ -174,7 +174,27 @@ public:
             push(source.take_value());
             return send_state::sent;
         }
+        if (policy_ == overflow::wait && capacity_ != unlimited) return send_state::must_wait;
         return try_send_to_full(source, dropped_value);
+    }
+
+    /// Without the lock: what its favourite can do without meeting anybody. False: it takes try_send under the lock.
+    template <class Source>
+    SLUICE_ALWAYS_INLINE bool send_at_once(Source& source, thread_id me) noexcept {
+        if (capacity_ == 0 || !mutex.acquire_as_favourite(me)) return false;
+        const bool possible = count.load(std::memory_order_relaxed) < room_ && receivers.empty() &&
+                              !closed.load(std::memory_order_relaxed);
+        if (possible) push(source.take());
+        mutex.release_as_favourite();
+        return possible;
+    }
+    /// Likewise. False: it takes try_receive under the lock.
+    SLUICE_ALWAYS_INLINE bool receive_at_once(std::optional<slot>& into, thread_id me) noexcept {
+        if (capacity_ == 0 || !mutex.acquire_as_favourite(me)) return false;
+        const bool possible = count.load(std::memory_order_relaxed) != 0 && senders.empty();
+        if (possible) into.emplace(pop());
+        mutex.release_as_favourite();
+        return possible;
     }
 
 private:
@@ -182,13 +202,11 @@ private:
     SLUICE_NOINLINE send_state try_send_to_full(Source& source, std::optional<slot>& dropped_value) noexcept {
         if (capacity_ == unlimited) return send_state::grow;
         if (policy_ == overflow::drop_newest) return send_state::full;
-        if (policy_ == overflow::drop_oldest && capacity_ != 0) {
-            dropped_value.emplace(pop());
-            ++dropped;
-            push(source.take_value());
-            return send_state::sent;
-        }
-        return send_state::must_wait;
+        if (capacity_ == 0) return send_state::must_wait;  // nothing to drop
+        dropped_value.emplace(pop());
+        ++dropped;
+        push(source.take_value());
+        return send_state::sent;
     }
 
 public:

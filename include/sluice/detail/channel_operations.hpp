@@ -137,9 +137,10 @@ public:
     // Moved only before it waits.
     send_operation(send_operation&& other) noexcept
         : where{other.where}, core_{other.core_}, source_{std::move(other.source_)} {}
-    ~send_operation() {
+    SLUICE_ALWAYS_INLINE ~send_operation() {
         source_.give_back(core_);
-        tell_dropped();
+        if (dropped_) [[unlikely]]
+            tell_dropped();
     }
 
     biased_lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
@@ -147,6 +148,11 @@ public:
     bool may_be_ready() const noexcept { return core_->may_be_sent_to(); }
     bool looks_ready() const noexcept {
         return core_ && core_->count.load(std::memory_order_relaxed) < core_->capacity();
+    }
+    SLUICE_ALWAYS_INLINE bool try_at_once(thread_id me) noexcept {
+        if (!core_ || !core_->send_at_once(source_, me)) return false;
+        this->why_ = status::ok;
+        return true;
     }
     SLUICE_ALWAYS_INLINE bool try_commit(wake_chain& woken) noexcept {
         switch (core_->try_send(*this, woken, dropped_)) {
@@ -166,7 +172,12 @@ public:
     void delist(wake_chain&) noexcept {
         if (this->is_linked()) wait_list::unlink(*this);
     }
-    sent result() {
+    SLUICE_ALWAYS_INLINE sent result() {
+        if (this->why_ != status::ok || dropped_) [[unlikely]]
+            return unusual_result();
+        return status::ok;
+    }
+    SLUICE_NOINLINE sent unusual_result() {
         while (this->why_ == status::empty) {
             core_->grow();
             wake_chain woken;
@@ -175,7 +186,7 @@ public:
             core_->mutex.release();
             woken.wake_all();
         }
-        tell_dropped();
+        if (dropped_) tell_dropped();
         if (this->why_ != status::ok) source_.give_back(core_);
         return this->why_;
     }
@@ -197,11 +208,8 @@ public:
     place where;
 
 private:
-    // What drop_oldest dropped for us goes here, without the lock. It is told of from a place of its own, so that the
-    // address of the operation goes nowhere and a send that need not wait is done in registers.
-    SLUICE_ALWAYS_INLINE void tell_dropped() noexcept {
-        if (!dropped_) [[likely]]
-            return;
+    // What drop_oldest dropped for us goes here, without the lock.
+    SLUICE_NOINLINE void tell_dropped() noexcept {
         slot last{std::move(*dropped_)};
         dropped_.reset();
         core_->tell_undelivered(last.open());
@@ -224,17 +232,16 @@ public:
     // Moved only before it waits.
     receive_operation(receive_operation&& other) noexcept : where{other.where}, core_{other.core_} {}
     // A value that was handed over, and then nobody asked for it.
-    ~receive_operation() {
-        if (!value_) [[likely]]
-            return;
-        slot last{std::move(*value_)};
-        core_->tell_undelivered(last.open());
+    SLUICE_ALWAYS_INLINE ~receive_operation() {
+        if (value_) [[unlikely]]
+            tell_undelivered();
     }
 
     biased_lock* guard() noexcept { return core_ ? &core_->mutex : nullptr; }
     bool changes_without_us() const noexcept { return core_ && core_->capacity() != 0; }
     bool may_be_ready() const noexcept { return core_->may_be_received_from(); }
     bool looks_ready() const noexcept { return core_ && core_->count.load(std::memory_order_relaxed) != 0; }
+    SLUICE_ALWAYS_INLINE bool try_at_once(thread_id me) noexcept { return core_ && core_->receive_at_once(value_, me); }
     SLUICE_ALWAYS_INLINE bool try_commit(wake_chain& woken) noexcept { return core_->try_receive(*this, woken); }
     void enlist(waiter& w, ticket t) noexcept {
         who = &w;
@@ -244,8 +251,9 @@ public:
     void delist(wake_chain&) noexcept {
         if (is_linked()) wait_list::unlink(*this);
     }
-    result_type result() {
-        if (!value_) return result_type{status::closed, core_->error};
+    SLUICE_ALWAYS_INLINE result_type result() {
+        if (!value_) [[unlikely]]
+            return result_type{status::closed, core_->error};
         if constexpr (std::is_same_v<T, no_value>) {
             value_.reset();
             return result_type{status::ok};
@@ -273,6 +281,11 @@ public:
     place where;
 
 private:
+    SLUICE_NOINLINE void tell_undelivered() noexcept {
+        slot last{std::move(*value_)};
+        core_->tell_undelivered(last.open());
+    }
+
     struct emptied {
         std::optional<slot>& what;
         ~emptied() { what.reset(); }

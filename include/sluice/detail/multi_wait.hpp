@@ -31,9 +31,29 @@ namespace sluice::detail {
 
 inline constexpr std::size_t no_position = std::numeric_limits<std::size_t>::max();
 
-/// What a wait does with one of its cases. All but `may_be_ready` are called under the guard.
+/// There is a short way for those who meet nobody, open to the favourite thread of the guard.
+template <class Op>
+concept has_short_cut = requires(Op& op, thread_id me) {
+    { op.try_at_once(me) } noexcept -> std::same_as<bool>;
+};
+
+/// One attempt at an operation with a guard. False: at some moment of the call it would have had to wait.
+template <class Op>
+SLUICE_ALWAYS_INLINE bool try_alone(Op& op, thread_id me, wake_chain& woken) noexcept {
+    if constexpr (requires { op.may_be_ready(); })
+        if (!op.may_be_ready()) return false;
+    if constexpr (has_short_cut<Op>)
+        if (op.try_at_once(me)) return true;
+    auto* const guard = op.guard();
+    acquire_as(me, *guard);
+    const bool done = op.try_commit(woken);
+    guard->release();
+    return done;
+}
+
+/// What a wait does with one of its cases. All but `try_alone` are called under the guard.
 struct case_ops {
-    bool (*may_be_ready)(const void*) noexcept;  // without the guard: false: at this moment it was not
+    bool (*try_alone)(void*, thread_id, wake_chain&) noexcept;
     bool (*try_commit)(void*, wake_chain&) noexcept;
     void (*enlist)(void*, waiter&, ticket) noexcept;
     void (*delist)(void*, wake_chain&) noexcept;  // leaving may let others in
@@ -41,18 +61,15 @@ struct case_ops {
 
 template <class Op>
 inline constexpr case_ops case_ops_of{
-    [](const void* op) noexcept {
-        if constexpr (requires(const Op& o) { o.may_be_ready(); }) return static_cast<const Op*>(op)->may_be_ready();
-        else return op != nullptr;
-    },
+    [](void* op, thread_id me, wake_chain& woken) noexcept { return try_alone(*static_cast<Op*>(op), me, woken); },
     [](void* op, wake_chain& woken) noexcept { return static_cast<Op*>(op)->try_commit(woken); },
     [](void* op, waiter& who, ticket turn) noexcept { static_cast<Op*>(op)->enlist(who, turn); },
     [](void* op, wake_chain& woken) noexcept { static_cast<Op*>(op)->delist(woken); }};
 
 struct wait_case {
-    void* op = nullptr;
-    const case_ops* ops = nullptr;
-    std::size_t position = 0;
+    void* op;
+    const case_ops* ops;
+    std::size_t position;
     any_lock guard;  // null: never ready
 };
 
@@ -126,10 +143,7 @@ public:
         } else {
             for (auto& w : watches_)
                 if (w.context && w.context->error() != context_error::none) return end_with(w.position);
-            for (std::size_t i = 0; i < cases_.size(); ++i) {
-                draw(i);
-                if (try_one(cases_[i])) return true;
-            }
+            if (try_at_random()) return true;
         }
         if (otherwise_ != no_position) {
             // Values may move between the channels while we look at one after the other: decide under all guards.
@@ -268,13 +282,29 @@ private:
     }
 
     bool try_one(wait_case& c) noexcept {
-        if (!c.guard || !c.ops->may_be_ready(c.op)) return false;
+        if (!c.guard) return false;
         wake_chain woken;
-        c.guard.acquire(me_);
-        const bool done = c.ops->try_commit(c.op, woken);
-        c.guard.release();
+        const bool done = c.ops->try_alone(c.op, me_, woken);
         woken.wake_all();
         return done && end_with(c.position);
+    }
+
+    // The shuffle of Fisher and Yates, a step at a time: any case that has not been tried yet comes next. A random number
+    // is good for four draws among sixteen: what a product leaves of it is again uniform, to 20 bits at least.
+    bool try_at_random() noexcept {
+        wait_case* const all = cases_.data();
+        const std::size_t count = cases_.size();
+        std::uint32_t luck = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::size_t left = count - i;
+            if (i % 4 == 0 || left > 16) luck = next_random();
+            const std::uint64_t product = std::uint64_t{luck} * left;
+            luck = static_cast<std::uint32_t>(product);
+            wait_case& drawn = all[i + static_cast<std::size_t>(product >> 32)];
+            if (try_one(drawn)) return true;
+            std::swap(all[i], drawn);
+        }
+        return false;
     }
 
     // Cases, watches and the deadline in the order they were given.
@@ -315,13 +345,6 @@ private:
         return false;
     }
 
-    // One step of the shuffle of Fisher and Yates: any case that has not been drawn yet comes to place `i`.
-    void draw(std::size_t i) noexcept {
-        const std::size_t left = cases_.size() - i;
-        if (left > 1)
-            std::swap(cases_[i], cases_[i + static_cast<std::size_t>((std::uint64_t{next_random()} * left) >> 32)]);
-    }
-
     void collect_guards() noexcept {
         for (auto& c : cases_)
             if (c.guard) guards_[guard_count_++] = c.guard;
@@ -347,7 +370,7 @@ private:
     std::span<wait_case> cases_;
     std::span<wait_watch> watches_;
     std::span<any_lock> guards_;
-    thread_id me_ = 0;  // who tries and arms
+    thread_id me_;  // who tries and arms
     std::size_t guard_count_ = 0;
     lock arming_;
     time_point deadline_ = no_deadline;
@@ -355,11 +378,11 @@ private:
     std::size_t otherwise_ = no_position;
     std::size_t fired_ = no_position;
     bool prioritized_ = false;
-    ticket endable_ = 0;
+    ticket endable_;
     wait_kind kind_ = wait_kind::select;
     const void* on_ = nullptr;
     place at_{};
-    waiter* who_ = nullptr;
+    waiter* who_;
     timer_node timer_;
 };
 

@@ -94,8 +94,8 @@ public:
     }
 
     /// A claimed task that may go on (the wake of waiter.hpp, W3).
-    void make_ready(task_state& t) noexcept {
-        auto& me = this_thread_state();
+    void make_ready(task_state& t) noexcept { make_ready(t, this_thread_state()); }
+    void make_ready(task_state& t, thread_state& me) noexcept {
         if (!me.worker || &me.worker->runtime != this) return inject(t);
         worker& w = *me.worker;
         if (task_state* const displaced = w.put_next(t)) push(w, w.woken, *displaced);
@@ -284,6 +284,7 @@ private:
         me.runtime = this;
         running loop;
         loop.thread = w.served_by = this_thread_id();
+        loop.on = &me;
         while (me.worker == &w) {  // S2
             if (task_state* const t = find(w)) run(*t, loop, me);
             else if (!sleep(w)) break;

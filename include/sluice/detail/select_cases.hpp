@@ -78,6 +78,42 @@ constexpr entry_of_case entry_at(std::size_t position) noexcept {
     return static_cast<entry_of_case>(position % entries_per_case);
 }
 
+/// What a case does with a channel.
+template <class Channel>
+struct receive_plan {
+    const Channel& channel;
+    place at;
+    auto operation() const { return channel.async_receive(at); }
+};
+template <class Channel, class V>
+struct send_plan {
+    const Channel& channel;
+    V& value;
+    place at;
+    auto operation() const { return channel.async_send(std::forward<V>(value), at); }
+};
+template <class Channel>
+struct signal_plan {
+    const Channel& channel;
+    place at;
+    auto operation() const { return channel.async_send(at); }
+};
+
+/// A send or a receive, until the select makes the operation of it: a few words to carry until then.
+template <class Plan, class Sink>
+struct channel_case : case_tag {
+    using operation_type = decltype(std::declval<Plan&>().operation());
+    static constexpr case_kind kind = case_kind::operation;
+    static constexpr bool may_be_awaited =
+        !destroys_awaited_temporaries_twice || std::is_trivially_destructible_v<Sink>;
+
+    channel_case(Plan p, Sink s) : what{p}, to{std::move(s)} {}
+    channel_case(channel_case&&) = default;
+
+    Plan what;
+    Sink to;
+};
+
 /// One operation, by value or, for a named one, by reference.
 template <class Op, class Sink>
 class operation_case : public case_tag {
@@ -90,6 +126,10 @@ public:
         !destroys_awaited_temporaries_twice || std::is_trivially_destructible_v<Sink>;
 
     operation_case(Op&& op, Sink to) : op_(std::forward<Op>(op)), to_(std::move(to)) {}
+    /// The operation is made in its place.
+    template <class What>
+    explicit operation_case(channel_case<What, Sink>&& planned)
+        : op_(planned.what.operation()), to_(std::move(planned.to)) {}
     wait_case entry(std::size_t position) noexcept { return entry_of(op_, position); }
     void fire() {
         if constexpr (std::is_void_v<decltype(op_.result())>) {
@@ -103,21 +143,6 @@ public:
 protected:
     Op op_;
     Sink to_;
-};
-
-/// A send or a receive; tells whose, for a selector, which keeps a handle of its own.
-template <class Channel, class Op, class Sink>
-class channel_case : public operation_case<Op, Sink> {
-public:
-    channel_case(const Channel& of, Op&& op, Sink to)
-        : operation_case<Op, Sink>{std::forward<Op>(op), std::move(to)}, channel_{std::addressof(of)} {}
-
-    const Channel& channel() const noexcept { return *channel_; }
-    Op& operation() noexcept { return this->op_; }
-    Sink& to() noexcept { return this->to_; }
-
-private:
-    const Channel* channel_;
 };
 
 /// Only tells that the task has ended: its result stays with the handle.
@@ -199,9 +224,9 @@ public:
     constexpr explicit otherwise_case(G&& f) : handler_case<F>{std::forward<G>(f)} {}
 };
 
-template <class Channel, class Op, class To = no_handler>
-auto case_of_channel(const Channel& of, Op&& operation, To&& to = {}) {
-    return channel_case<Channel, Op, sink<To>>{of, std::forward<Op>(operation), sink<To>(std::forward<To>(to))};
+template <class Plan, class To = no_handler>
+auto case_of_channel(Plan what, To&& to = {}) {
+    return channel_case<Plan, sink<To>>{what, sink<To>(std::forward<To>(to))};
 }
 
 template <class Join, class To = no_handler>
@@ -226,6 +251,16 @@ auto case_of(Op&& operation, To&& to = {}) {
         return operation_case<Op, sink<To>>{std::forward<Op>(operation), sink<To>(std::forward<To>(to))};
     }
 }
+
+/// What a select keeps of a case.
+template <class Case>
+struct kept_in_select {
+    using type = Case;
+};
+template <class Plan, class Sink>
+struct kept_in_select<channel_case<Plan, Sink>> {
+    using type = operation_case<typename channel_case<Plan, Sink>::operation_type, Sink>;
+};
 
 /// The cases, and the entries of the one wait that they are.
 template <class... Cases>
@@ -311,11 +346,11 @@ private:
         else c.fire();
     }
 
-    std::tuple<Cases...> cases_;
+    std::tuple<typename kept_in_select<Cases>::type...> cases_;
     bool in_order_;
-    std::array<wait_case, operations> entries_{};
+    std::array<wait_case, operations> entries_;  // made by prepare()
     std::array<wait_watch, contexts> watches_{};
-    std::array<any_lock, operations> guards_{};
+    std::array<any_lock, operations> guards_;
     multi_wait wait_{entries_, watches_, guards_};
 };
 

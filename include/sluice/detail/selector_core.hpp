@@ -18,7 +18,7 @@
 #include <optional>
 #include <vector>
 
-#include "channel_operations.hpp"
+#include "channel_ends.hpp"
 #include "select_cases.hpp"
 
 namespace sluice {
@@ -136,14 +136,14 @@ private:
 };
 
 /// A receive: keeps a handle, and begins anew each time it has fired.
-template <class Channel, class T, class Sink>
-class held<channel_case<Channel, receive_operation<T>, Sink>> final : public held_case {
+template <class Channel, class Sink>
+class held<channel_case<receive_plan<Channel>, Sink>> final : public held_case {
 public:
-    explicit held(channel_case<Channel, receive_operation<T>, Sink>&& c)
+    explicit held(channel_case<receive_plan<Channel>, Sink>&& c)
         : held_case{case_kind::operation, false},
-          channel_{c.channel()},
-          to_{std::move(c.to())},
-          operation_{channel_.core(), c.operation().where} {}
+          channel_{c.what.channel},
+          to_{std::move(c.to)},
+          operation_{channel_.core(), c.what.at} {}
 
     void enter(wait_entries& to, std::size_t number) noexcept override {
         to.cases.push_back(entry_of(operation_, position_of(number)));
@@ -169,18 +169,22 @@ private:
 
     Channel channel_;
     Sink to_;
-    receive_operation<T> operation_;
+    receive_operation<element_of<typename Channel::value_type>> operation_;
 };
 
 /// A send: keeps a handle, and the value.
-template <class Channel, class T, class V, class Sink>
-class held<channel_case<Channel, send_operation<T, lent_value<T, V>>, Sink>> final : public held_case {
+template <class Plan, class Sink>
+    requires requires(Plan what) { what.operation().take_value(); }
+class held<channel_case<Plan, Sink>> final : public held_case {
+    using channel_type = std::remove_cvref_t<decltype(Plan::channel)>;
+    using element = element_of<typename channel_type::value_type>;
+
 public:
-    explicit held(channel_case<Channel, send_operation<T, lent_value<T, V>>, Sink>&& c)
+    explicit held(channel_case<Plan, Sink>&& c)
         : held_case{case_kind::operation, true},
-          channel_{c.channel()},
-          to_{std::move(c.to())},
-          operation_{channel_.core(), c.operation().where, std::in_place, c.operation().take_value().open()} {}
+          channel_{c.what.channel},
+          to_{std::move(c.to)},
+          operation_{channel_.core(), c.what.at, std::in_place, c.what.operation().take_value().open()} {}
 
     void enter(wait_entries& to, std::size_t number) noexcept override {
         to.cases.push_back(entry_of(operation_, position_of(number)));
@@ -188,9 +192,9 @@ public:
     void fire(entry_of_case) override { to_.put(operation_.result()); }
 
 private:
-    Channel channel_;
+    channel_type channel_;
     Sink to_;
-    send_operation<T, built_value<T>> operation_;
+    send_operation<element, built_value<element>> operation_;
 };
 
 class selector_core {

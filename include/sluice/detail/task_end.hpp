@@ -121,6 +121,19 @@ inline void waiter::wake() noexcept {
     t.where().runtime->make_ready(t);
 }
 
+inline void wake_chain::wake_some(waiter* w) noexcept {
+    if (!w->link) w->wake();
+    else wake_many(w);
+}
+
+inline void wake_chain::wake_some(waiter* w, const running& by) noexcept {
+    if (w->link) return wake_many(w);
+    if (w->how() != wake_by::scheduling) return w->wake();
+    auto& t = static_cast<task_state&>(*w);
+    t.where().runtime->make_ready(t, *by.on);
+}
+
+/// A batch goes to the queue at once.
 inline void wake_chain::wake_many(waiter* w) noexcept {
     while (w) {
         waiter* const next = w->link;  // before the wake: it is the waiter's again then

@@ -23,6 +23,7 @@ namespace sluice::detail {
 
 class home;
 struct context_node;
+struct thread_state;
 class task_state;
 class runtime_core;
 
@@ -66,6 +67,7 @@ constexpr const char* to_string(wait_kind k) noexcept {
 /// costs no stack on any compiler and at any optimization level.
 struct running {
     thread_id thread = 0;           // whose loop it is
+    thread_state* on = nullptr;     // its
     std::coroutine_handle<> next;   // to be resumed by the loop when the current frame suspends
     task_state* ended = nullptr;    // its root frame has reached the end
     task_state* yielded = nullptr;  // wants to go to the back of the queue
@@ -113,7 +115,7 @@ public:
     void suspend_at(std::coroutine_handle<> h) noexcept { target_ = h.address(); }
     std::coroutine_handle<> frame() const noexcept { return std::coroutine_handle<>::from_address(target_); }
 
-    void note_wait(wait_kind kind, const void* on, place at) noexcept {
+    SLUICE_ALWAYS_INLINE void note_wait(wait_kind kind, const void* on, place at) noexcept {
         // relaxed: a report validates these words by the epoch (is it the same wait before and after?).
         waits_kind.store(kind, std::memory_order_relaxed);
         waits_on.store(on, std::memory_order_relaxed);

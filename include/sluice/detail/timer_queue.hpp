@@ -4,7 +4,7 @@
 // A heap of deadlines of four children a node, ordered by time and then by arrival. A timer ends a wait (claims its
 // waiter) or ends a context. Runtimes have a queue each, fired by whoever of their threads looks at it next; threads
 // outside share one of the process.
-// Q1  A node is in the heap iff `slot != absent`; both change under the queue's lock.
+// Q1  A node that has a queue is in the heap iff `slot != absent`; both change under the queue's lock.
 // Q2  fire() pops and claims under the lock, so a waiter that has removed its node, or found it gone, under the lock
 //     can leave: nobody touches the node any more.
 // Q3  A queue's memory is immortal (recycled), since a node of a context may be moved to the process's queue while
@@ -27,12 +27,12 @@ class timer_queue;
 struct timer_node {
     static constexpr std::size_t absent = std::numeric_limits<std::size_t>::max();
 
-    time_point at{};
-    std::uint64_t arrival = 0;
-    std::size_t slot = absent;
+    time_point at;
+    std::uint64_t arrival;  // given by the queue
+    std::size_t slot;       // likewise
     std::atomic<timer_queue*> queue{nullptr};
-    waiter* who = nullptr;  // a wait to end with `turn` ...
-    ticket turn = 0;
+    waiter* who;  // a wait to end with `turn` ...
+    ticket turn;
     context_node* context = nullptr;  // ... or a context to end
     timer_node* next_due = nullptr;
 };

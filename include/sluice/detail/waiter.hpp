@@ -41,6 +41,7 @@
 namespace sluice::detail {
 
 class waiter;
+struct running;
 
 /// An epoch of one waiter, its two bits, and the state with which the holder of this ticket would win.
 using ticket = std::uint64_t;
@@ -85,7 +86,7 @@ public:
     }
 
     /// Owner: from now on others may claim. The look at flags comes after it (W6).
-    void publish(ticket t) noexcept {
+    SLUICE_ALWAYS_INLINE void publish(ticket t) noexcept {
         announce(word_, claim::with_state(t, claim::waiting));  // W6; it releases nodes and frame to whoever claims
     }
 
@@ -153,16 +154,18 @@ public:
     }
     bool empty() const noexcept { return !head_; }
     SLUICE_ALWAYS_INLINE void wake_all() noexcept {
-        if (head_) wake_some();
+        if (head_) wake_some(std::exchange(head_, nullptr));
+    }
+    /// By a task, in the loop that runs it.
+    SLUICE_ALWAYS_INLINE void wake_all(const running& by) noexcept {
+        if (head_) wake_some(std::exchange(head_, nullptr), by);
     }
 
 private:
-    void wake_some() noexcept {
-        waiter* w = std::exchange(head_, nullptr);
-        if (!w->link) w->wake();
-        else wake_many(w);
-    }
-    static void wake_many(waiter* w) noexcept;  // scheduler.hpp: a batch goes to the queue at once
+    // task_end.hpp
+    static void wake_some(waiter* w) noexcept;
+    static void wake_some(waiter* w, const running& by) noexcept;
+    static void wake_many(waiter* w) noexcept;
 
     waiter* head_ = nullptr;
     waiter* last_ = nullptr;
@@ -170,10 +173,11 @@ private:
 
 /// One entry of a wait in one list.
 struct wait_node {
+    // Most nodes are never linked, so the rest is set when this one is.
     wait_node* next = nullptr;  // null: not linked
-    wait_node* prev = nullptr;
-    waiter* who = nullptr;
-    ticket turn = 0;
+    wait_node* prev;
+    waiter* who;
+    ticket turn;
 
     bool is_linked() const noexcept { return next != nullptr; }
 };
@@ -203,7 +207,7 @@ public:
     static void unlink(wait_node& n) noexcept {
         n.prev->next = n.next;
         n.next->prev = n.prev;
-        n.next = n.prev = nullptr;
+        n.next = nullptr;
     }
 
     /// Claims the oldest live waiter, drops dead nodes on the way, and returns the winner's node, unlinked.

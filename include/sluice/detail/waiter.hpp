@@ -173,6 +173,10 @@ private:
 
 /// One entry of a wait in one list.
 struct wait_node {
+    wait_node() noexcept {}
+    wait_node(const wait_node&) noexcept {}  // of one that is not linked
+    wait_node& operator=(const wait_node&) = delete;
+
     // Most nodes are never linked, so the rest is set when this one is.
     wait_node* next = nullptr;  // null: not linked
     wait_node* prev;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <barrier>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <sluice/detail/biased_lock.hpp>
@@ -120,6 +121,44 @@ TEST(BiasedLock, ExcludesAFavouriteAndThoseWhoCome) {
         ++total;
     }
     EXPECT_GT(total, 0);
+}
+
+// B1: with every release the bias is given and with every other thread's visit it is taken away, while threads are held
+// up anywhere, since there are more of them than cores.
+TEST(BiasedLock, ExcludesManyWhoAllBecomeTheFavouriteAtOnce) {
+    const auto usual = std::exchange(sluice::detail::first_patience, 0);
+    const sluice_test::stress_time time;
+    while (time.goes_on()) {
+        biased_lock l;
+        long count = 0;
+        constexpr int visitors = 6;
+        constexpr int visits = 2'000;
+        {
+            std::vector<std::jthread> threads;
+            for (int v = 0; v < visitors; ++v)
+                threads.emplace_back([&] {
+                    for (int i = 0; i < visits / 10; ++i) {
+                        use(l, count, 10);
+                        if (i % 8 == 0) std::this_thread::yield();
+                    }
+                });
+        }
+        ASSERT_EQ(count, visitors * visits);
+    }
+    sluice::detail::first_patience = usual;
+}
+
+TEST(BiasedLock, HasNoFavouriteAnyMoreWhenItsSeatsAreTaken) {
+    if (!sluice::detail::has_process_barrier) GTEST_SKIP() << "B6: there are no favourites here";
+    biased_lock l;
+    long count = 0;
+    for (unsigned i = 0; i <= sluice::detail::seats_inside; ++i)
+        std::jthread{[&] {
+            use(l, count, 200'000);
+            const auto seat = l.acquire_as_favourite(this_thread_id());
+            if (seat < sluice::detail::seats_inside) l.release_as_favourite(seat);
+            EXPECT_EQ(seat, i);
+        }}.join();
 }
 
 // B5: the one who takes the bias away may free the lock at once.

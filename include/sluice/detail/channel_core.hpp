@@ -181,19 +181,23 @@ public:
     /// Without the lock: what its favourite can do without meeting anybody. False: it takes try_send under the lock.
     template <class Source>
     SLUICE_ALWAYS_INLINE bool send_at_once(Source& source, thread_id me) noexcept {
-        if (capacity_ == 0 || !mutex.acquire_as_favourite(me)) return false;
+        if (capacity_ == 0) return false;
+        const thread_id seat = mutex.acquire_as_favourite(me);
+        if (seat == seats_inside) return false;
         const bool possible = count.load(std::memory_order_relaxed) < room_ && receivers.empty() &&
                               !closed.load(std::memory_order_relaxed);
         if (possible) push(source.take());
-        mutex.release_as_favourite();
+        mutex.release_as_favourite(seat);
         return possible;
     }
     /// Likewise. False: it takes try_receive under the lock.
     SLUICE_ALWAYS_INLINE bool receive_at_once(std::optional<slot>& into, thread_id me) noexcept {
-        if (capacity_ == 0 || !mutex.acquire_as_favourite(me)) return false;
+        if (capacity_ == 0) return false;
+        const thread_id seat = mutex.acquire_as_favourite(me);
+        if (seat == seats_inside) return false;
         const bool possible = count.load(std::memory_order_relaxed) != 0 && senders.empty();
         if (possible) into.emplace(pop());
-        mutex.release_as_favourite();
+        mutex.release_as_favourite(seat);
         return possible;
     }
 

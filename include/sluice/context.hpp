@@ -150,6 +150,7 @@ public:
     // Moved only before it waits.
     done_wait(done_wait&& other) noexcept : done_wait{std::move(other.context_), other.at_} {}
     done_wait& operator=(done_wait&&) = delete;
+    done_wait& for_foreign() noexcept { return *this; }
     multi_wait& wait() noexcept { return wait_; }
     void take_result() const noexcept {}
     const context& ends_with() const noexcept { return context_; }

@@ -29,6 +29,7 @@ public:
     // Moved only before it waits.
     sleep_wait(sleep_wait&& other) noexcept : sleep_wait{other.wait_.deadline(), other.at_} {}
     sleep_wait& operator=(sleep_wait&&) = delete;
+    sleep_wait& for_foreign() noexcept { return *this; }
     multi_wait& wait() noexcept { return wait_; }
     void take_result() const noexcept {}
     time_point ends_at() const noexcept { return wait_.deadline(); }

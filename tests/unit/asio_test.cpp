@@ -24,6 +24,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "../support/waiting.hpp"
 
@@ -171,6 +172,18 @@ TEST_F(Asio, ACoroutineSelects) {
     EXPECT_TRUE(end.ended);
     EXPECT_EQ(which, 1u);
     EXPECT_TRUE(nobody_waits(ch) && nobody_waits(other));
+}
+
+TEST_F(Asio, ACoroutineSendsARange) {
+    const auto body = [](channel<int> c) -> awaitable<void> {
+        std::vector<int> values(100, 1);
+        EXPECT_EQ(co_await async_perform(c.async_send_all(values)), 100u);
+        c.close();
+    };
+    auto sum = sluice::go(add_up_in_task, ch);
+    asio::co_spawn(io, body(ch), std::ref(end));
+    io.run();
+    EXPECT_EQ(sum.get(), 100);
 }
 
 TEST_F(Asio, ACoroutineJoinsTasks) {
@@ -355,6 +368,26 @@ TEST_F(Asio, AContextThatTheOperationNamesEndsItByValue) {
     poll();
     EXPECT_FALSE(end.error);
     EXPECT_EQ(got, status::canceled);
+}
+
+TEST_F(Asio, ACancelledBatchTellsHowManyWereSent) {
+    asio::cancellation_signal signal;
+    std::vector<int> values(5, 1);
+    std::size_t count = 0;
+    async_perform(ch.async_send_all(values),
+                  asio::bind_cancellation_slot(signal.slot(), asio::bind_executor(io, [&](auto e, std::size_t n) {
+                                                   end(e);
+                                                   count = n;
+                                               })));
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_TRUE(ch.try_receive());
+        poll();
+    }
+    signal.emit(asio::cancellation_type::terminal);
+    poll();
+    EXPECT_TRUE(end.was_aborted());
+    EXPECT_EQ(count, 2u);
+    EXPECT_TRUE(nobody_waits(ch));
 }
 
 // T40: a thread sends while the loop cancels; each value sent is received.

@@ -151,7 +151,7 @@ class asio_wait final : public asio_entry {
 public:
     static void start(Op&& op, Handler&& handler) {
         owner w = make(std::move(op), std::move(handler));
-        if (!w->wait_.wait().try_now(nullptr)) {
+        if (!is_over_at_once(w->wait_)) {
             w->connect();
             if (w->park()) {
                 static_cast<void>(w.release());  // A1: and not touched any more
@@ -215,7 +215,16 @@ private:
         const allocator from{asio::get_associated_allocator(me.handler_)};
         asio::post(ex, resumption_job{std::move(t), from});
     }
-    static void go_on(void* w) { static_cast<asio_wait*>(w)->complete(); }
+    static void go_on(void* w) {
+        auto& me = *static_cast<asio_wait*>(w);
+        me.park_.finish(me.wait_.wait());
+        try {
+            if (!is_over(me.wait_) && me.park_.park(me.wait_, kind, w, false)) return;  // one of several waits
+        } catch (...) {
+            me.error_ = std::current_exception();
+        }
+        me.complete();
+    }
     static constexpr foreign_kind kind{&post, &go_on};
 
     static owner make(Op&& op, Handler&& handler) {
@@ -243,7 +252,7 @@ private:
     // True: it waits, and is not touched any more.
     bool park() {
         try {
-            return park_.park(wait_.wait(), kind, this, false);
+            return park_.park(wait_, kind, this, false);
         } catch (...) {
             disconnect();
             throw;
@@ -253,8 +262,7 @@ private:
     void complete() {
         owner me{this};
         disconnect();
-        if (park_.is_parked()) park_.finish(wait_.wait());
-        std::exception_ptr error;
+        std::exception_ptr error = std::move(error_);
         if (wait_.wait().fired() == multi_wait::canceled_position)
             error = std::make_exception_ptr(asio::system_error{asio::error::operation_aborted});
         if constexpr (std::is_void_v<asio_result<Op>>) {
@@ -277,7 +285,8 @@ private:
     }
 
     asio_value<Op> no_effect() {
-        if constexpr (tells_no_effect<Op>) return op_.ended_by(status::canceled);
+        if constexpr (has_steps<Op>) return op_.take_result();  // how far it came
+        else if constexpr (tells_no_effect<Op>) return op_.ended_by(status::canceled);
         else if constexpr (wraps_no_effect<Op>) return op_.without_effect(status::canceled);
         else return {};
     }
@@ -296,6 +305,7 @@ private:
     Op op_;
     asio_wait_of<Op> wait_;
     foreign_park park_;
+    std::exception_ptr error_;
     asio_entries* entries_;
 };
 

@@ -218,6 +218,7 @@ public:
     ended_early& operator=(ended_early&&) = delete;
     ~ended_early() { context_tree::release(watch_.context); }
 
+    ended_early& for_foreign() noexcept { return *this; }
     multi_wait& wait() noexcept { return wait_; }
     // Its parts, for a case of a select.
     Op& operation() noexcept { return op_; }

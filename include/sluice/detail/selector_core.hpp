@@ -371,8 +371,10 @@ private:
 class selector_operation : public awaitable_tag {
 public:
     selector_operation(selector_core& of, time_point limit, place at) noexcept : of_{&of}, limit_{limit}, at_{at} {}
-    selector_operation(const selector_operation&) = delete;
-    selector_operation& operator=(const selector_operation&) = delete;
+    // Moved only before it begins.
+    selector_operation(selector_operation&& other) noexcept
+        : of_{other.of_}, limit_{other.limit_}, at_{other.at_}, waits_{other.waits_} {}
+    selector_operation& operator=(selector_operation&&) = delete;
     ~selector_operation() { end(); }
 
     /// The same, ended by `deadline` as well. This one is not used any more.
@@ -389,6 +391,11 @@ public:
     auto for_task(task_state& self) {
         begin();
         return multi_awaiter<selector_operation>{*this, self};
+    }
+
+    selector_operation& for_foreign() {
+        begin();
+        return *this;
     }
 
     multi_wait& wait() noexcept { return *wait_; }

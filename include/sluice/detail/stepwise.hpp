@@ -7,7 +7,7 @@
 // A step that takes effect stays in effect, whatever ends the operation: result() tells how far it came.
 //
 // Y1  One co_await has one suspension, so a task takes its later steps in its wake hook: between a wake and the
-//     resumption of its frame, which goes on when all steps are done.
+//     resumption of its frame, which goes on when all steps are done. (Coroutines of others: foreign_awaiter.hpp.)
 // Y2  The hook is set before the publish and cleared by the wake (as in join.hpp, J1).
 // Y3  Steps that need not wait count against the task's budget; when it is used up the task yields between two steps.
 #pragma once
@@ -108,8 +108,9 @@ public:
         wait_.set_deadline(deadline, no_position);
         wait_.set_note(op_.kind(), op_.object(), op_.where);
     }
-    stepwise(const stepwise&) = delete;
-    stepwise& operator=(const stepwise&) = delete;
+    // Moved only before it begins.
+    stepwise(stepwise&& other) : stepwise{std::move(other.op_), other.watch_.context, other.wait_.deadline()} {}
+    stepwise& operator=(stepwise&&) = delete;
     ~stepwise() { context_tree::release(watch_.context); }
 
     /// The same operation, ended by `deadline` as well. This one is not used any more.
@@ -131,9 +132,13 @@ public:
         return stepwise_awaiter<stepwise>{*this, self};
     }
 
-private:
-    friend stepwise_awaiter<stepwise>;
+    stepwise& for_foreign() noexcept {
+        static_assert(Op::fits_a_frame,
+                      "a coroutine's frame may not honour this alignment: send a pointer, or use the blocking form");
+        return *this;
+    }
 
+    // For the awaiters.
     multi_wait& wait() noexcept { return wait_; }
     /// Before the first step. False: there is none, and nothing to wait for.
     bool begin() { return op_.go_on() || op_.guard(); }
@@ -146,6 +151,7 @@ private:
     bool must_wait() const noexcept { return op_.must_wait(); }
     result_type take_result() { return op_.result(); }
 
+private:
     Op op_;
     wait_case case_ = entry_of(op_, 0);
     wait_watch watch_;

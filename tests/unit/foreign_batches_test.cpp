@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <numeric>
 #include <ranges>
 #include <stdexcept>
@@ -24,6 +25,7 @@ using sluice::channel;
 using sluice::context;
 using sluice::received;
 using namespace sluice_test;
+using namespace std::chrono_literals;
 
 constexpr std::size_t not_yet = 99;
 
@@ -119,6 +121,52 @@ TEST_F(ForeignBatches, AFrameDestroyedInTheMiddleLeavesNothing) {
         }
         EXPECT_EQ(value::live(), 0);
     }
+}
+
+TEST_F(ForeignBatches, ATimeLimitEndsTheBatchAndTellsHowManyWereSent) {
+    const auto body = [](ticket_queue&, channel<int> c, std::size_t& sent) -> foreign {
+        std::vector<int> values(5);
+        sent = co_await sluice::timeout(1ms, c.async_send_all(values));
+    };
+    const foreign sends = body(queue, ch, count);
+    eventually([&] {
+        queue.run_one();
+        return count != not_yet;
+    });
+    EXPECT_EQ(count, 1u);
+    EXPECT_TRUE(nobody_waits(ch));
+}
+
+// MX-05: each form once as the temporary of a co_await, with values that count themselves.
+TEST_F(ForeignBatches, NoValueIsCopiedOrLeftBehindByWhatIsAwaited) {
+    struct tag {};
+    using value = counted<tag>;
+    const auto send = [](ticket_queue&, channel<value> c) -> foreign {
+        std::vector<value> values(6);
+        EXPECT_EQ(co_await c.async_send_all(std::move(values)), 6u);
+    };
+    const auto receive = [](ticket_queue&, channel<value> c, std::size_t& taken) -> foreign {
+        taken = (co_await c.async_receive_some(2)).size();
+        received<value> got;
+        sluice::selector selector;
+        selector.add(sluice::on_receive(c, got));
+        while (taken < 6) {
+            EXPECT_TRUE(co_await selector.async_select());
+            EXPECT_TRUE(got);
+            ++taken;
+        }
+    };
+    for (const bool receiver_waits : {false, true}) {
+        const channel<value> values{0};
+        count = 0;
+        foreign first = receiver_waits ? receive(queue, values, count) : send(queue, values);
+        foreign second = receiver_waits ? send(queue, values) : receive(queue, values, count);
+        while (queue.run_one()) {}
+        EXPECT_TRUE(first.has_ended() && second.has_ended());
+        EXPECT_EQ(count, 6u);
+    }
+    EXPECT_EQ(value::live(), 0);
+    EXPECT_EQ(value::copies(), 0);
 }
 
 // MX-01: through the workers of the process.

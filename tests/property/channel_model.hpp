@@ -104,7 +104,14 @@ public:
         for (const auto& w : cases) line_of(w).push_back({id, w});
     }
 
-    void cancel(wait_id id, std::size_t position_of_cancel) { finish(id, {position_of_cancel, status::canceled}); }
+    /// `by_name`: by what the call names; sending many then tells how many were sent.
+    void cancel(wait_id id, std::size_t position_of_cancel, bool by_name) {
+        outcome how{position_of_cancel, status::canceled};
+        for (const auto& c : channels_)
+            for (const auto& e : c.senders)
+                if (e.id == id && e.what.many && by_name) how.values = {static_cast<int>(e.what.sent)};
+        finish(id, std::move(how));
+    }
 
     /// The waits that later operations have finished since the last call.
     std::map<wait_id, outcome> take_finished() { return std::exchange(finished_, {}); }

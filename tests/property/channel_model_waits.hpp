@@ -2,8 +2,9 @@
 // channel_model_waits.hpp: how does one of ours perform a wait of the model?
 //
 // A `plan` says what to do. `perform_blocking` does it on whatever thread it is called, `perform<Task>` in a coroutine
-// of type `Task<outcome>`: another kind of coroutine that can await our operations is another `Task`, and a line in
-// callers::start.
+// of type `Task`, whose result is an outcome: another kind of coroutine that can await our operations is another
+// `Task`, and a line in callers::start. What it needs besides the plan, say where to go on, are the coroutine's first
+// parameters.
 #pragma once
 
 #include <chrono>
@@ -17,6 +18,7 @@
 #include <sluice/select.hpp>
 
 #include "../support/callers.hpp"
+#include "../support/foreign_coroutine.hpp"
 #include "../support/workers.hpp"
 #include "channel_model.hpp"
 
@@ -80,8 +82,16 @@ inline outcome ended(std::size_t position, sluice::sent s) {
     const bool gave_up = s == status::canceled || s == status::timed_out;
     return {gave_up ? canceled_case : position, s.why()};
 }
-inline outcome ended(std::size_t position, std::vector<int> values) {
-    return {position, values.empty() ? status::closed : status::ok, std::move(values)};
+// Operations on many values do not say that their context ended them. Here it did if it has ended: the driver lets only
+// one thing happen before it looks at the results.
+inline bool was_stopped(const plan& p) { return p.until.done() || p.stop.stop_requested(); }
+inline outcome ended_some(const plan& p, std::vector<int> values) {
+    if (!values.empty()) return {p.position, status::ok, std::move(values)};
+    return was_stopped(p) ? outcome{canceled_case, status::canceled} : outcome{p.position, status::closed};
+}
+inline outcome ended_all(const plan& p, std::size_t sent) {
+    const std::vector<int> count{static_cast<int>(sent)};
+    return was_stopped(p) ? outcome{canceled_case, status::canceled, count} : outcome{p.position, status::ok, count};
 }
 
 /// Where the cases of a select leave their results; the second channel's by handlers.
@@ -159,8 +169,14 @@ inline outcome perform_blocking(plan p) {
     const bool is_timed = p.end == early::soon || p.end == early::late;
     switch (p.what) {
         case verb::select: return select_blocking(std::move(p));
-        case verb::receive_some: return ended(p.position, p.on.receive_some(p.most));
-        case verb::send_all: return {p.position, status::ok, {static_cast<int>(p.on.send_all(p.values))}};
+        case verb::receive_some:
+            if (p.end == early::context) return ended_some(p, p.on.receive_some(p.most, p.until));
+            if (p.end == early::token) return ended_some(p, p.on.receive_some(p.most, p.stop));
+            return ended_some(p, p.on.receive_some(p.most));
+        case verb::send_all:
+            if (p.end == early::context) return ended_all(p, p.on.send_all(p.values, p.until));
+            if (p.end == early::token) return ended_all(p, p.on.send_all(p.values, p.stop));
+            return ended_all(p, p.on.send_all(p.values));
         case verb::receive:
             if (is_timed) return ended(p.position, p.on.receive_for(limit));
             if (p.end == early::context) return ended(p.position, p.on.receive(p.until));
@@ -177,8 +193,8 @@ inline outcome perform_blocking(plan p) {
 
 // --- by coroutines ---------------------------------------------------------------------------------------------------
 
-template <class Task, bool by_on>
-Task select_in(plan p) {
+template <class Task, bool by_on, class... Where>
+Task select_in(Where&..., plan p) {
     using namespace sluice;
     select_results r;
     const auto select = [&](auto&&... cases) {
@@ -198,18 +214,22 @@ Task select_in(plan p) {
     co_return r.of(p, fired);
 }
 
-template <class Task>
-Task perform(plan p) {
+template <class Task, class... Where>
+Task operate_in(Where&..., plan p) {
     using verb = plan::verb;
     using sluice::timeout;
     const auto limit = limit_of(p.end == early::soon);
     const bool is_timed = p.end == early::soon || p.end == early::late;
     switch (p.what) {
-        case verb::select:
-            if (p.by_on) co_return co_await select_in<Task, true>(std::move(p));
-            co_return co_await select_in<Task, false>(std::move(p));
-        case verb::receive_some: co_return ended(p.position, co_await p.on.async_receive_some(p.most));
-        case verb::send_all: co_return perform_blocking(std::move(p));
+        case verb::select: break;  // select_in
+        case verb::receive_some:
+            if (p.end == early::context) co_return ended_some(p, co_await p.on.async_receive_some(p.most, p.until));
+            if (p.end == early::token) co_return ended_some(p, co_await p.on.async_receive_some(p.most, p.stop));
+            co_return ended_some(p, co_await p.on.async_receive_some(p.most));
+        case verb::send_all:
+            if (p.end == early::context) co_return ended_all(p, co_await p.on.async_send_all(p.values, p.until));
+            if (p.end == early::token) co_return ended_all(p, co_await p.on.async_send_all(p.values, p.stop));
+            co_return ended_all(p, co_await p.on.async_send_all(p.values));
         case verb::receive:
             if (is_timed) co_return ended(p.position, co_await timeout(limit, p.on.async_receive()));
             if (p.end == early::context) co_return ended(p.position, co_await p.on.async_receive(p.until));
@@ -224,11 +244,19 @@ Task perform(plan p) {
     co_return outcome{};
 }
 
+template <class Task, class... Where>
+Task perform(Where&... where, plan p) {
+    if (p.what != plan::verb::select) return operate_in<Task, Where...>(where..., std::move(p));
+    if (p.by_on) return select_in<Task, true, Where...>(where..., std::move(p));
+    return select_in<Task, false, Where...>(where..., std::move(p));
+}
+
 // --- who -------------------------------------------------------------------------------------------------------------
 
-/// A wait that has been started: how it ended, once it has, and how to end it from outside.
+/// A wait that has been started: whether it has ended and how, and how to end it from outside.
 struct pending {
-    std::function<outcome()> get;
+    std::function<bool()> done;
+    std::function<outcome()> get;  // blocks the thread
     std::function<void()> cancel = {};
 };
 
@@ -239,11 +267,13 @@ public:
         thread,    // one that sluice knows nothing of
         task,      // awaits
         callable,  // blocks a thread of the runtime
-        worker     // a task that blocks its worker, which gets a stand-in
+        worker,    // a task that blocks its worker, which gets a stand-in
+        foreign    // awaits, as a coroutine of another library: begins in the driver, goes on in a thread of its own
     };
-    static constexpr kind all[] = {kind::thread, kind::task, kind::callable, kind::worker};
+    static constexpr kind all[] = {kind::thread, kind::task, kind::callable, kind::worker, kind::foreign};
+    /// Whether the end of a surrounding context is a way to end its waits.
+    static bool has_surrounding(kind by) { return by != kind::thread && by != kind::foreign; }
 
-    /// The end of the surrounding context is a way to end it, for all but threads.
     pending start(kind by, plan p) {
         using task = sluice::task<outcome>;
         switch (by) {
@@ -253,6 +283,7 @@ public:
             case kind::worker:
                 return cancellable(
                     runtime_.go([](plan its) -> task { co_return perform_blocking(std::move(its)); }, std::move(p)));
+            case kind::foreign: return kept(perform<foreign_result<outcome>, ticket_queue>(executor_, std::move(p)));
         }
         return {};
     }
@@ -266,7 +297,8 @@ public:
 private:
     template <class Handle>
     static pending kept(Handle handle) {
-        return {[h = std::make_shared<Handle>(std::move(handle))] { return h->get(); }};
+        const auto h = std::make_shared<Handle>(std::move(handle));
+        return {[h] { return h->done(); }, [h] { return h->get(); }};
     }
     template <class Handle>
     static pending cancellable(Handle handle) {
@@ -278,10 +310,11 @@ private:
                 return outcome{canceled_case, status::canceled};
             }
         };
-        return {get, [h] { h->cancel(); }};
+        return {[h] { return h->done(); }, get, [h] { h->cancel(); }};
     }
 
     threads threads_;
+    own_thread executor_;
     sluice::runtime runtime_{workers(2)};
 };
 

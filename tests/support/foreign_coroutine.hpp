@@ -2,11 +2,14 @@
 // foreign_coroutine.hpp: how do the coroutines of a library look that knows nothing of sluice?
 #pragma once
 
+#include <chrono>
+#include <concepts>
 #include <condition_variable>
 #include <coroutine>
 #include <deque>
 #include <exception>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -89,25 +92,30 @@ private:
     std::thread thread_{[this] { queue_.run(); }};
 };
 
-/// Begins at once, goes on in the queue that is its first parameter, and belongs to its handle, which may destroy it
-/// while it is suspended.
+/// What the promises of this library have in common: a coroutine begins at once, and goes on in the queue that is its
+/// first parameter.
+struct queued_promise {
+    template <class... Args>
+    explicit queued_promise(ticket_queue& q, Args&...) noexcept : queue{&q} {}
+    template <class Closure, class... Args>
+    queued_promise(Closure&, ticket_queue& q, Args&...) noexcept : queue{&q} {}
+    std::suspend_never initial_suspend() const noexcept { return {}; }
+
+    ticket_queue* queue;
+    int posts = 0;
+};
+
+/// Belongs to its handle, which may destroy it while it is suspended.
 class foreign {
 public:
-    struct promise_type {
-        template <class... Args>
-        explicit promise_type(ticket_queue& q, Args&...) noexcept : queue{&q} {}
-        template <class Closure, class... Args>
-        promise_type(Closure&, ticket_queue& q, Args&...) noexcept : queue{&q} {}
+    struct promise_type : queued_promise {
+        using queued_promise::queued_promise;
         foreign get_return_object() noexcept {
             return foreign{std::coroutine_handle<promise_type>::from_promise(*this)};
         }
-        std::suspend_never initial_suspend() const noexcept { return {}; }
         std::suspend_always final_suspend() const noexcept { return {}; }
         void return_void() const noexcept {}
         void unhandled_exception() const noexcept { std::terminate(); }
-
-        ticket_queue* queue;
-        int posts = 0;
     };
 
     foreign() noexcept = default;
@@ -132,6 +140,29 @@ private:
     std::coroutine_handle<promise_type> frame_;
 };
 
+/// Has a result, which `get` waits for, and frees itself at its end.
+template <class R>
+class foreign_result {
+public:
+    struct promise_type : queued_promise {
+        using queued_promise::queued_promise;
+        foreign_result get_return_object() { return foreign_result{result.get_future()}; }
+        std::suspend_never final_suspend() const noexcept { return {}; }
+        void return_value(R r) { result.set_value(std::move(r)); }
+        void unhandled_exception() { result.set_exception(std::current_exception()); }
+
+        std::promise<R> result;
+    };
+
+    bool done() const { return result_.wait_for(std::chrono::seconds{0}) == std::future_status::ready; }
+    /// Blocks the thread.
+    R get() { return result_.get(); }
+
+private:
+    explicit foreign_result(std::future<R> result) noexcept : result_{std::move(result)} {}
+    std::future<R> result_;
+};
+
 /// Begins at once and frees itself at its end. Nobody says where it goes on: that is left to sluice.
 struct fire_and_forget {
     struct promise_type {
@@ -145,9 +176,9 @@ struct fire_and_forget {
 
 }  // namespace sluice_test
 
-template <>
-struct sluice::resumption<sluice_test::foreign::promise_type> {
-    static void post(sluice_test::foreign::promise_type& p, sluice::resume_ticket t) noexcept {
+template <std::derived_from<sluice_test::queued_promise> Promise>
+struct sluice::resumption<Promise> {
+    static void post(Promise& p, sluice::resume_ticket t) noexcept {
         if (p.queue->on_post) p.queue->on_post(t);
         ++p.posts;  // the promise lives until the ticket has been passed on
         p.queue->add(std::move(t));

@@ -17,6 +17,8 @@ set(sluice_public_headers
     sluice/timer.hpp
     sluice/wait_group.hpp
     sluice/sized_wait_group.hpp
+    sluice/errgroup.hpp
+    sluice/scope.hpp
     sluice/semaphore.hpp)
 
 # Each needs another library: no header includes them, and they are compiled where that library is found.

@@ -4,9 +4,11 @@
 
 #include <sluice/channel.hpp>
 #include <sluice/context.hpp>
+#include <sluice/errgroup.hpp>
 #include <sluice/options.hpp>
 #include <sluice/resumption.hpp>
 #include <sluice/runtime.hpp>
+#include <sluice/scope.hpp>
 #include <sluice/select.hpp>
 #include <sluice/selectable.hpp>
 #include <sluice/selector.hpp>

@@ -6,6 +6,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
@@ -49,6 +50,12 @@ public:
 
 private:
     std::exception_ptr cause_;
+};
+
+/// Thrown where a wait could never end: those who could end it wait themselves. `what()` tells who they are.
+class deadlock_error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
 };
 
 /// What a send gives: whether the value was sent, and if not, why. A value that was not sent is still the caller's.

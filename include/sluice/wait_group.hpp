@@ -69,13 +69,7 @@ private:
     friend class sized_wait_group;
 
     bool wait_until(detail::context_node* until, detail::time_point deadline, detail::place at) {
-        try {
-            return detail::ended_early<detail::group_operation>{{core_, at}, until, deadline}.block();
-        } catch (const canceled&) {
-            core_.cancel(nullptr);
-            core_.wait_for_own();
-            throw;
-        }
+        return detail::wait_early(detail::group_operation{core_, at}, core_, until, deadline);
     }
 
     detail::group_core core_;

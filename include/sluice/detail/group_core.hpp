@@ -22,6 +22,8 @@ home_choice home_here();
 class group_core final : public group_link {
 public:
     group_core() : parent_{own_context::of_current_task()} {}
+    /// Below a given context (null: the background), a reference to which is adopted.
+    explicit group_core(context_node* under) noexcept : parent_{under} {}
     group_core(const group_core&) = delete;
     group_core& operator=(const group_core&) = delete;
 
@@ -105,13 +107,41 @@ public:
         context_node* node = nullptr;
         {
             const hold guard{mutex};
-            canceled_early_ = !context_;
+            canceled_early_ |= !context_;
             node = context_;
             context_tree::retain(node);
         }
         if (!node) return;
         context_tree::cancel(*node, context_error::canceled, cause);
         context_tree::release(node);
+    }
+
+    /// The group's context, made at the first need.
+    context_node& own_node() {
+        {
+            const hold guard{mutex};
+            if (context_) return *context_;
+        }
+        auto made = std::make_unique<context_node>(parent_);
+        context_tree::attach(*made);
+        context_node* const node = made.release();
+        bool mine = false;
+        bool canceled = false;
+        {
+            const hold guard{mutex};
+            mine = !context_;
+            canceled = canceled_early_;
+            if (mine) context_ = node;
+        }
+        if (!mine) context_tree::release(node);  // another thread was first
+        else if (canceled) context_tree::cancel(*node, context_error::canceled, nullptr);
+        return *context_;
+    }
+    const context_node* parent() const noexcept { return parent_; }
+    /// How many tasks it has started that have not ended.
+    std::size_t own() const noexcept {
+        const hold guard{mutex};
+        return own_;
     }
 
     bool is_over(bool own_only) const noexcept { return own_only ? own_ == 0 : count_ == 0; }
@@ -137,27 +167,6 @@ private:
             while (wait_node* n = waiters.claim_front()) woken.push(*n->who);
         if (own_ == 0)
             while (wait_node* n = waiters_for_own.claim_front()) woken.push(*n->who);
-    }
-
-    context_node& own_node() {
-        {
-            const hold guard{mutex};
-            if (context_) return *context_;
-        }
-        auto made = std::make_unique<context_node>(parent_);
-        context_tree::attach(*made);
-        context_node* const node = made.release();
-        bool mine = false;
-        bool canceled = false;
-        {
-            const hold guard{mutex};
-            mine = !context_;
-            canceled = canceled_early_;
-            if (mine) context_ = node;
-        }
-        if (!mine) context_tree::release(node);  // another thread was first
-        else if (canceled) context_tree::cancel(*node, context_error::canceled, nullptr);
-        return *context_;
     }
 
     std::size_t count_ = 0;
@@ -210,6 +219,18 @@ inline void group_core::wait_for_own() {
     op.own_only_ = true;
     const shield to_the_end{this_thread_state().task};
     block_once(op);
+}
+
+/// A wait that `until` or the time may end: false then, and nothing is cancelled.
+template <class Op>
+bool wait_early(Op op, group_core& group, context_node* until, time_point deadline) {
+    try {
+        return ended_early<Op>{std::move(op), until, deadline}.block();
+    } catch (const canceled&) {
+        group.cancel(nullptr);
+        group.wait_for_own();
+        throw;
+    }
 }
 
 }  // namespace sluice::detail

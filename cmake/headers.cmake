@@ -57,6 +57,7 @@ set(sluice_detail_headers
     sluice/detail/lock.hpp
     sluice/detail/multi_wait.hpp
     sluice/detail/nested_channels.hpp
+    sluice/detail/outside.hpp
     sluice/detail/object_names.hpp
     sluice/detail/operation.hpp
     sluice/detail/operation_of.hpp

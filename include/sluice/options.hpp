@@ -9,7 +9,10 @@
 
 namespace sluice {
 
-/// Who else than the tasks of a run can wake its tasks; `detect` finds out.
+/// Who else than the tasks of a run can wake its tasks.
+///
+/// `detect` finds out: another thread of the process (sluice's own and the caller of `run` aside), another runtime with
+/// tasks, a signal that a context waits for, an `external_work`. `none`: nobody, whatever is found. `any`: always somebody.
 enum class outside : std::uint8_t { detect, none, any };
 
 /// How a run or runtime shall be. All defaults are good for a start.

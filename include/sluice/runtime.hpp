@@ -60,7 +60,7 @@ public:
     /// For promises of other libraries: see detail/foreign_awaiter.hpp.
     auto for_foreign() { return detail::lone_wait<detail::join_operation<R>>{operation(detail::place::current())}; }
     /// For promises: see detail/promise.hpp.
-    auto for_task(detail::task_state& self) {
+    auto for_task(detail::task_state& self, detail::place at = detail::place::current()) {
         struct awaiter {
             awaiter(detail::join_operation<R> o, detail::task_state& t) noexcept : op{std::move(o)}, join{op, t} {}
             bool await_ready() noexcept { return join.await_ready(); }
@@ -69,7 +69,7 @@ public:
             detail::join_operation<R> op;
             detail::join_awaiter<detail::join_operation<R>> join;
         };
-        auto op = operation(detail::place::current());
+        auto op = operation(at);
         SLUICE_EXPECT(&static_cast<detail::task_state&>(*state_) != &self, "a task cannot wait for its own end");
         return awaiter{std::move(op), self};
     }
@@ -90,6 +90,27 @@ private:
     }
 
     detail::result_state<R>* state_ = nullptr;
+};
+
+/// Names the running task or blocking callable, for reports: `name_task("scanner 3");`. Elsewhere it does nothing.
+/// A later name replaces an earlier one. Throws: `std::bad_alloc`; the name is as before.
+inline void name_task(std::string_view called) {
+    if (auto* const t = detail::this_thread_state().task) t->name.give(t, called);
+}
+
+/// While one lives, somebody outside of the run may wake its tasks: then all of them waiting is no deadlock.
+///
+/// Needed where sluice cannot see it: another thread of the process, a signal that a context waits for and timers are
+/// seen without it. Examples: a callback of the operating system that uses no thread, shared memory.
+/// Thread safety: made and destroyed on any thread. Complexity: one atomic operation each.
+class [[nodiscard]] external_work {
+public:
+    external_work() noexcept {}
+    external_work(const external_work&) = delete;
+    external_work& operator=(const external_work&) = delete;
+
+private:
+    detail::life guard_;
 };
 
 /// What a runtime has counted so far: a snapshot, each number taken by itself.
@@ -201,7 +222,10 @@ auto go(const context& ctx, F&& f, Args&&... args) {
 ///
 /// When the main task ends, tasks that are still alive are cancelled and joined; they outlive the main task's local
 /// variables, so what they refer to lives outside, or a group in the main task joins them.
-/// Throws: what the main task throws; else an exception that nobody awaited, which cancels the run.
+/// Throws: what the main task throws; else an exception that nobody awaited, which cancels the run; `deadlock_error`
+///     when all tasks wait and nobody can wake one, after they have been cancelled: it lists where each was started,
+///     where it waits and for what. Whether there is somebody outside of the run is found out, see
+///     `run_options::may_wake`.
 /// Blocking: the calling thread, until all has ended. What does not end within `run_options::grace` is reported with
 ///     the place where it waits, again and again, and never detached.
 template <class F, class... Args>

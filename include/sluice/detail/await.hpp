@@ -183,6 +183,7 @@ inline void block_on(multi_wait& w) {
     // While an exception is on its way, a destructor's wait must not throw a second one.
     const shield quiet{self && std::uncaught_exceptions() > 0 ? self : nullptr};
     if (!w.try_now(self)) {
+        const runtime_core::timed_block timing{self && w.deadline() != no_deadline ? self->where().runtime : nullptr};
         thread_record& record = thread_records::of(me);
         waiter& who = self ? static_cast<waiter&>(*self) : record.waiter;
         if (self) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "lock.hpp"
+#include "outside.hpp"
 #include "parker.hpp"
 
 namespace sluice::detail {
@@ -107,6 +108,7 @@ private:
     }
 
     void serve(seat& s) noexcept {
+        const our_thread counted;
         // The starter still writes s.thread under the lock.
         { const hold guard{mutex_}; }
         for (;;) {

@@ -52,6 +52,7 @@ private:
     }
 
     void serve() noexcept {
+        const our_thread counted;
         for (;;) {
             const auto rung = bell_.load(std::memory_order_seq_cst);
             {

@@ -21,6 +21,10 @@ class task;
 
 namespace detail {
 
+/// One that does not know where it is awaited until it is.
+template <class A>
+concept placed_awaitable = task_awaitable<A> && requires(A&& a, task_state& self, place at) { a.for_task(self, at); };
+
 /// A value, an exception or nothing yet.
 template <class T>
 class result_box {
@@ -163,8 +167,13 @@ public:
     final_awaiter final_suspend() noexcept { return final_awaiter{*this}; }
 
     template <task_awaitable A>
+        requires(!placed_awaitable<A>)
     auto await_transform(A&& awaitable) {
         return awaitable.for_task(*self);
+    }
+    template <placed_awaitable A>
+    auto await_transform(A&& awaitable, place at = place::current()) {
+        return awaitable.for_task(*self, at);
     }
     template <class T>
     child_awaiter<T> await_transform(task<T>&& child) noexcept;

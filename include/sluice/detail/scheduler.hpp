@@ -16,6 +16,10 @@
 // S7  The monitor looks every millisecond while any worker is busy: at timers nobody had time for, and at workers
 //     that hold ready tasks behind one that has been running since the last look, which an idle worker may take,
 //     run-next included.
+// S8  When all workers of a run have been idle for a while, the monitor looks whether any task can still be woken. All
+//     tasks that live must wait, and have waited at one moment: two walks over them find the same words. A claimed task
+//     does not wait any more, so who is about to wake one is seen. It looks again, ever more rarely, while it finds
+//     tasks that run in threads, timers, or somebody outside (outside.hpp).
 #pragma once
 
 #include <chrono>
@@ -29,6 +33,7 @@
 #include "../options.hpp"
 #include "context_tree.hpp"
 #include "elastic_threads.hpp"
+#include "outside.hpp"
 #include "process_timers.hpp"
 #include "run_queue.hpp"
 #include "worker.hpp"
@@ -43,6 +48,7 @@ public:
     explicit runtime_core(runtime_options options, bool is_run = false)
         : options_{std::move(options)},
           is_run_{is_run},
+          is_nested_{this_thread_state().runtime != nullptr},
           timers_{timer_queue::make(&earlier_timer, this)},
           threads_{options_.max_threads} {
         if (options_.workers == 0) options_.workers = std::max(1u, std::thread::hardware_concurrency());
@@ -55,8 +61,16 @@ public:
         idle_.reserve(options_.workers);
         for (unsigned i = 0; i < options_.workers; ++i) workers_.push_back(std::make_unique<worker>(*this, i));
         try {
+            {
+                auto& known = all_cores();
+                const hold guard{known.mutex};
+                known.cores.push_back(this);
+            }
             for (auto& w : workers_) threads_.submit({&serve_job, w.get()});
-            monitor_ = std::thread{[this]() noexcept { watch(); }};
+            monitor_ = std::thread{[this]() noexcept {
+                const our_thread counted;
+                watch();
+            }};
         } catch (...) {
             stop();
             throw;
@@ -119,6 +133,22 @@ public:
             me.worker = &w;  // no thread to be had: block with the worker, as the last resort
         }
     }
+
+    /// A thread of a task that waits until a time by itself counts as a timer (S8).
+    class timed_block {
+    public:
+        explicit timed_block(runtime_core* in) noexcept : in_{in} {
+            if (in_) in_->timed_blocks_.fetch_add(1, std::memory_order_seq_cst);
+        }
+        ~timed_block() {
+            if (in_) in_->timed_blocks_.fetch_sub(1, std::memory_order_seq_cst);
+        }
+        timed_block(const timed_block&) = delete;
+        timed_block& operator=(const timed_block&) = delete;
+
+    private:
+        runtime_core* const in_;
+    };
 
     // --- life -----------------------------------------------------------------------------------------------------
 
@@ -459,6 +489,7 @@ private:
     void watch() noexcept {
         std::vector<std::uint32_t> seen(workers_.size(), 0);
         unsigned quiet = 0;
+        auto quiet_since = std::chrono::steady_clock::now();
         for (;;) {
             {
                 const hold guard{mutex_};
@@ -467,10 +498,15 @@ private:
                 monitor_sleeps_ = quiet > 10;
             }
             if (quiet > 10) {
-                monitor_parker_.park();
+                const auto again = look_for_a_deadlock(quiet_since);
+                if (!monitor_parker_.park_until(again)) {
+                    const hold guard{mutex_};
+                    if (std::exchange(monitor_sleeps_, false)) continue;  // nobody has woken us: still quiet
+                }
                 quiet = 0;
                 continue;
             }
+            quiet_since = std::chrono::steady_clock::now();
             monitor_tick_.park_until(std::chrono::steady_clock::now() + std::chrono::milliseconds{1});
             if (quiet) continue;
             fire_timers();
@@ -484,6 +520,74 @@ private:
                 }
             }
         }
+    }
+
+    // --- deadlocks (S8) -------------------------------------------------------------------------------------------
+
+    struct snapshot {
+        std::uint64_t waiting = 0;
+        std::uint64_t words = 0;  // of all, mixed
+        friend bool operator==(const snapshot&, const snapshot&) = default;
+    };
+    snapshot look_at_all_tasks() noexcept {
+        snapshot seen;
+        const hold guard{homes_mutex_};
+        for (home* h = homes_; h; h = h->next_of_runtime)
+            h->for_each_task([&](task_state& t) {
+                const ticket word = t.word();
+                seen.waiting += (word & claim::state_mask) == claim::waiting;
+                seen.words += (reinterpret_cast<std::uintptr_t>(&t) ^ word) * 0x9e3779b97f4a7c15u;
+            });
+        return seen;
+    }
+
+    // When to look again; no_deadline: when something has happened.
+    time_point look_for_a_deadlock(time_point quiet_since) {
+        if (!is_run_ || options_.may_wake == outside::any || judged_) return no_deadline;
+        const auto now = std::chrono::steady_clock::now();
+        const auto quiet_for = std::max<time_point::duration>(now - quiet_since, std::chrono::milliseconds{10});
+        const auto later = now + std::min<time_point::duration>(quiet_for, std::chrono::seconds{1});
+        const auto ended = ended_tasks();  // S6
+        const auto alive = started_tasks() - ended;
+        if (alive == 0) return no_deadline;
+        const snapshot first = look_at_all_tasks();
+        if (first.waiting != alive || has_timers()) return later;
+        const bool is_alone = options_.may_wake == outside::none || !somebody_outside_may_wake();
+        if (look_at_all_tasks() != first || started_tasks() - ended != alive) return later;
+        if (!is_alone) {
+            if (quiet_for >= std::chrono::seconds{1} && !std::exchange(said_that_all_wait_, true))
+                say("sluice: all " + std::to_string(alive) +
+                    " tasks of the run wait; somebody outside of it may wake them, so this is no error\n");
+            return later;
+        }
+        judged_ = true;
+        const std::string what = "sluice: deadlock: all " + std::to_string(alive) +
+                                 " tasks of the run wait, and nobody is left who could wake one\n" + dump();
+        fail(std::make_exception_ptr(deadlock_error{what}));
+        return no_deadline;
+    }
+
+    bool has_timers() const noexcept {
+        return timers_.earliest() != no_deadline || process_timers::queue().earliest() != no_deadline ||
+               timed_blocks_.load(std::memory_order_seq_cst) != 0;
+    }
+
+    bool somebody_outside_may_wake() noexcept {
+        if (is_nested_ || declared_life.load(std::memory_order_seq_cst) != 0) return true;
+        auto& known = all_cores();
+        const hold guard{known.mutex};
+        for (const runtime_core* other : known.cores)
+            if (other != this && !other->nothing_alive()) return true;
+        return may_have_other_threads(1);  // the caller of run
+    }
+
+    struct core_table {
+        lock mutex;
+        std::vector<runtime_core*> cores;
+    };
+    static core_table& all_cores() {
+        static auto* const known = new core_table;  // immortal: a static runtime may end late
+        return *known;
     }
 
     // --- the end --------------------------------------------------------------------------------------------------
@@ -512,6 +616,11 @@ private:
     }
 
     void stop() noexcept {
+        {
+            auto& known = all_cores();
+            const hold guard{known.mutex};
+            std::erase(known.cores, this);
+        }
         std::vector<worker*> idle;
         {
             const hold guard{mutex_};
@@ -538,6 +647,9 @@ private:
 
     runtime_options options_;
     const bool is_run_;
+    const bool is_nested_;             // made by a thread that serves another runtime
+    bool judged_ = false;              // of the monitor: the run has ended in a deadlock
+    bool said_that_all_wait_ = false;  // likewise
     timer_queue& timers_;
     std::vector<std::unique_ptr<worker>> workers_;
     home* root_ = nullptr;
@@ -556,6 +668,7 @@ private:
     alignas(cache_line) std::atomic<std::uint64_t> outside_started_{0};
     std::atomic<std::uint64_t> outside_ended_{0};
     std::atomic<std::uint64_t> stand_ins_{0};
+    std::atomic<std::uint32_t> timed_blocks_{0};
 
     lock homes_mutex_;
     home* homes_ = nullptr;

@@ -118,6 +118,7 @@ private:
             errno = saved;
         }
         void serve() noexcept {
+            const our_thread counted;
             for (;;) {
                 while (::sem_wait(&semaphore_) != 0) {}
                 std::vector<std::pair<context_node*, int>> to_end;
@@ -157,6 +158,7 @@ private:
 
     context_node* node_;
     std::vector<int> signals_;
+    const life may_come_;
 };
 
 #else

@@ -17,6 +17,7 @@
 
 #include "biased_lock.hpp"
 #include "frame_pool.hpp"
+#include "object_names.hpp"
 #include "waiter.hpp"
 
 namespace sluice::detail {
@@ -162,6 +163,8 @@ public:
     bool started = false;
     bool is_callable = false;  // runs on an elastic thread
     wait_list joiners;
+
+    object_name name;
 
 protected:
     virtual ~task_state() = default;

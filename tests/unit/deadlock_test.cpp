@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: BSL-1.0
+// deadlock_test.cpp: does a run in which nobody can go on end and say so, and no other run?
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <string>
+#include <thread>
+
+#include <sluice/channel.hpp>
+#include <sluice/context.hpp>
+#include <sluice/runtime.hpp>
+#include <sluice/semaphore.hpp>
+#include <sluice/timer.hpp>
+#include <sluice/wait_group.hpp>
+
+#if defined(__linux__)
+#include <sys/time.h>
+#endif
+
+namespace {
+
+using namespace std::chrono_literals;
+using sluice::channel;
+using sluice::deadlock_error;
+using sluice::outside;
+using sluice::run_options;
+using sluice::task;
+
+task<> receive_one(channel<int> ch) { static_cast<void>(co_await ch.async_receive()); }
+
+template <class F>
+std::string report_of(F main, run_options options = {}) {
+    try {
+        sluice::run(options, main);
+    } catch (const deadlock_error& e) {
+        return e.what();
+    }
+    return {};
+}
+bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+// --- what is one ----------------------------------------------------------------------------------------------------
+
+// DL-01
+TEST(Deadlock, AMainTaskThatWaitsForAValueNobodySendsEndsTheRun) {
+    const auto main = []() -> task<> {
+        const channel<int> ch{0};
+        co_await receive_one(ch);
+    };
+    EXPECT_THROW(sluice::run(main), deadlock_error);
+}
+
+TEST(Deadlock, ItsReportTellsOfEachTaskWhereItWasStartedAndWaitsAndForWhat) {
+    const auto main = []() -> task<> {
+        const channel<int> ch{0};
+        ch.name("results");
+        auto other = sluice::go(
+            [](channel<int> in) -> task<> {
+                sluice::name_task("the other");
+                static_cast<void>(co_await in.async_receive());
+            },
+            ch);
+        co_await other;
+    };
+    const std::string report = report_of(main);
+    EXPECT_TRUE(contains(report, "deadlock: all 2 tasks of the run wait")) << report;
+    EXPECT_TRUE(contains(report, "task \"the other\" started at ")) << report;
+    EXPECT_TRUE(contains(report, "waits for receive on \"results\" at ")) << report;
+    EXPECT_TRUE(contains(report, "waits for join on \"the other\" at ")) << report;
+    const std::string here = __FILE__;
+    std::size_t places = 0;
+    for (auto at = report.find(here); at != std::string::npos; at = report.find(here, at + 1)) ++places;
+    EXPECT_EQ(places, 4u) << report;
+}
+
+TEST(Deadlock, TheReportsNamesOfCoroutinesAreThoseOfTheSource) {
+    using sluice::detail::readable;
+    EXPECT_EQ(readable("void stuck(stuck(sluice::channel<int>)::_Z5stuckN6sluice7channelIiEE.Frame*)"),
+              "stuck(sluice::channel<int>)");
+    EXPECT_EQ(readable("void main()::<lambda()>::operator()(main()::<lambda()>::_ZZ4mainENKUlvE_clEv.Frame*)"),
+              "main()::<lambda()>");
+    EXPECT_EQ(readable("int main(int, char**)"), "int main(int, char**)");
+    EXPECT_EQ(readable(""), "");
+}
+
+TEST(Deadlock, TasksThatEachHoldWhatTheOtherWantsAreOne) {
+    const auto main = []() -> task<> {
+        sluice::semaphore a{1};
+        sluice::semaphore b{1};
+        const auto take = [](sluice::semaphore& first, sluice::semaphore& second) -> task<> {
+            auto one = co_await first.async_hold();
+            co_await sluice::yield();
+            auto two = co_await second.async_hold();
+        };
+        sluice::wait_group both;
+        both.go(take, std::ref(a), std::ref(b));
+        both.go(take, std::ref(b), std::ref(a));
+        co_await both.async_wait();
+    };
+    const std::string report = report_of(main, {.workers = 1});
+    EXPECT_TRUE(contains(report, "waits for permit")) << report;
+    EXPECT_TRUE(contains(report, "all 3 tasks")) << report;
+}
+
+TEST(Deadlock, ABlockingCallableThatWaitsIsOneOfTheTasks) {
+    const auto main = []() -> task<> {
+        const channel<int> ch{0};
+        const auto receive = [&] { return ch.receive().why(); };
+        static_cast<void>(co_await sluice::blocking(receive));
+    };
+    const std::string report = report_of(main);
+    EXPECT_TRUE(contains(report, "callable")) << report;
+}
+
+TEST(Deadlock, ATaskThatBlocksItsWorkerIsOneOfTheTasks) {
+    const auto main = []() -> task<> {
+        const channel<int> ch{0};
+        static_cast<void>(ch.receive());
+        co_return;
+    };
+    EXPECT_TRUE(contains(report_of(main), "waits for receive"));
+}
+
+TEST(Deadlock, AChannelMadeOutsideOfTheRunIsNoHopeIfNobodyElseIsThere) {
+    const channel<int> ch{0};
+    EXPECT_THROW(sluice::run(receive_one, ch), deadlock_error);
+}
+
+TEST(Deadlock, TheTasksAreCancelledWithItAsTheCauseAndJoined) {
+    std::atomic<int> told{0};
+    const auto main = [&]() -> task<> {
+        const channel<int> ch{0};
+        const auto wait = [&]() -> task<> {
+            try {
+                co_await receive_one(ch);
+            } catch (const sluice::canceled& c) {
+                try {
+                    std::rethrow_exception(c.cause());
+                } catch (const deadlock_error&) {
+                    ++told;
+                }
+                throw;
+            }
+        };
+        sluice::wait_group all;
+        for (int i = 0; i < 10; ++i) all.go(wait);
+        co_await all.async_wait();
+    };
+    EXPECT_THROW(sluice::run(main), deadlock_error);
+    EXPECT_EQ(told, 10);
+}
+
+TEST(Deadlock, ARunAfterwardsIsLikeAnyOther) {
+    const channel<int> ch{0};
+    for (int i = 0; i < 3; ++i) EXPECT_THROW(sluice::run(receive_one, ch), deadlock_error);
+    EXPECT_EQ(sluice::run([]() -> task<int> { co_return 5; }), 5);
+}
+
+TEST(Deadlock, OptionsMayRuleThatNobodyOutsideCanHelp) {
+    std::atomic<bool> over{false};
+    const std::jthread somebody{[&] {
+        while (!over) std::this_thread::sleep_for(1ms);
+    }};
+    const channel<int> ch{0};
+    EXPECT_THROW(sluice::run(run_options{.may_wake = outside::none}, receive_one, ch), deadlock_error);
+    over = true;
+}
+
+// --- what is none ---------------------------------------------------------------------------------------------------
+
+TEST(Deadlock, AThreadThatSendsAfterASecondIsWaitedFor) {
+    const auto main = []() -> task<int> {
+        const channel<int> ch{0};
+        const std::jthread sender{[ch] {
+            std::this_thread::sleep_for(1s);
+            static_cast<void>(ch.send(7));
+        }};
+        auto v = co_await ch.async_receive();
+        co_return *v;
+    };
+    EXPECT_EQ(sluice::run(run_options{.diagnostics = [](std::string_view) {}}, main), 7);
+}
+
+TEST(Deadlock, ARunThatWaitsForTheTokenOfAThreadIsWaitedFor) {
+    std::atomic<bool> ended{false};
+    std::jthread runs{[&](std::stop_token token) {
+        sluice::run([](std::stop_token t) -> task<> { co_await sluice::context::from(t).async_done(); }, token);
+        ended = true;
+    }};
+    std::this_thread::sleep_for(100ms);
+    EXPECT_FALSE(ended);
+    runs.request_stop();
+    runs.join();
+    EXPECT_TRUE(ended);
+}
+
+#if defined(__linux__)
+TEST(Deadlock, ATaskThatWaitsForASignalAloneIsWaitedFor) {
+#if defined(SLUICE_HAS_SANITIZER_THREAD)
+    GTEST_SKIP() << "the thread sanitizer gives a signal only to a thread that runs, and here all sleep";
+#endif
+    const auto main = []() -> task<> {
+        auto until = sluice::notify_context({}, {SIGALRM});
+        ::itimerval in_a_moment{};
+        in_a_moment.it_value.tv_usec = 200'000;
+        EXPECT_EQ(::setitimer(ITIMER_REAL, &in_a_moment, nullptr), 0);
+        co_await until.get().async_done();
+    };
+    EXPECT_NO_THROW(sluice::run(main));
+}
+#endif
+
+TEST(Deadlock, ATimerIsWaitedFor) {
+    EXPECT_NO_THROW(sluice::run([]() -> task<> { co_await sluice::sleep_for(100ms); }));
+}
+
+TEST(Deadlock, ADeadlineOfAContextMadeOutsideIsWaitedFor) {
+    const auto until = sluice::with_timeout({}, 100ms);
+    const auto main = [&]() -> task<> { co_await until.get().async_done(); };
+    EXPECT_NO_THROW(sluice::run(main));
+}
+
+TEST(Deadlock, ACallableThatWaitsForATimeIsWaitedFor) {
+    const auto main = []() -> task<sluice::status> {
+        const channel<int> ch{0};
+        const auto receive = [&] { return ch.receive_for(100ms).why(); };
+        co_return co_await sluice::blocking(receive);
+    };
+    EXPECT_EQ(sluice::run(main), sluice::status::timed_out);
+}
+
+TEST(Deadlock, ACallableThatRunsIsWaitedFor) {
+    const auto main = []() -> task<int> {
+        const channel<int> ch{0};
+        auto sender = sluice::go([ch] {
+            std::this_thread::sleep_for(100ms);
+            static_cast<void>(ch.send(3));
+        });
+        auto v = co_await ch.async_receive();
+        co_await sender;
+        co_return *v;
+    };
+    EXPECT_EQ(sluice::run(main), 3);
+}
+
+TEST(Deadlock, ARunInsideOfAnotherIsWaitedFor) {
+    const auto main = []() -> task<int> {
+        const channel<int> ch{0};
+        auto inner = sluice::go([ch] {
+            return sluice::run(
+                [](channel<int> in) -> task<int> {
+                    auto v = co_await in.async_receive();
+                    co_return *v;
+                },
+                ch);
+        });
+        co_await sluice::sleep_for(100ms);
+        static_cast<void>(co_await ch.async_send(9));
+        co_return co_await inner;
+    };
+    EXPECT_EQ(sluice::run(main), 9);
+}
+
+TEST(Deadlock, DeclaredExternalWorkIsWaitedForAndTheDiagnosticsSayThatAllWait) {
+    const channel<int> ch{0};
+    std::string said;
+    run_options options;
+    options.diagnostics = [&](std::string_view text) {
+        said = text;
+        static_cast<void>(ch.try_send(4));  // this is the help from outside
+    };
+    const auto main = [&]() -> task<int> {
+        const sluice::external_work comes;
+        auto v = co_await ch.async_receive();
+        co_return *v;
+    };
+    EXPECT_EQ(sluice::run(options, main), 4);
+    EXPECT_TRUE(contains(said, "all 1 tasks of the run wait; somebody outside of it may wake them")) << said;
+}
+
+}  // namespace

@@ -17,7 +17,8 @@ set(sluice_public_headers
     sluice/timer.hpp
     sluice/wait_group.hpp
     sluice/sized_wait_group.hpp
-    sluice/semaphore.hpp)
+    sluice/semaphore.hpp
+    sluice/mutex.hpp)
 
 # Each needs another library: no header includes them, and they are compiled where that library is found.
 set(sluice_adapter_headers
@@ -53,6 +54,7 @@ set(sluice_detail_headers
     sluice/detail/group_core.hpp
     sluice/detail/join.hpp
     sluice/detail/lock.hpp
+    sluice/detail/lock_core.hpp
     sluice/detail/multi_wait.hpp
     sluice/detail/nested_channels.hpp
     sluice/detail/object_names.hpp

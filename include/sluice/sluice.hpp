@@ -4,6 +4,7 @@
 
 #include <sluice/channel.hpp>
 #include <sluice/context.hpp>
+#include <sluice/mutex.hpp>
 #include <sluice/options.hpp>
 #include <sluice/resumption.hpp>
 #include <sluice/runtime.hpp>

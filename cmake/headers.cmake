@@ -18,7 +18,8 @@ set(sluice_public_headers
     sluice/wait_group.hpp
     sluice/sized_wait_group.hpp
     sluice/semaphore.hpp
-    sluice/mutex.hpp)
+    sluice/mutex.hpp
+    sluice/shared_mutex.hpp)
 
 # Each needs another library: no header includes them, and they are compiled where that library is found.
 set(sluice_adapter_headers

@@ -12,6 +12,7 @@
 #include <sluice/selectable.hpp>
 #include <sluice/selector.hpp>
 #include <sluice/semaphore.hpp>
+#include <sluice/shared_mutex.hpp>
 #include <sluice/sized_wait_group.hpp>
 #include <sluice/status.hpp>
 #include <sluice/task.hpp>

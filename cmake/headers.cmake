@@ -19,7 +19,8 @@ set(sluice_public_headers
     sluice/sized_wait_group.hpp
     sluice/semaphore.hpp
     sluice/mutex.hpp
-    sluice/shared_mutex.hpp)
+    sluice/shared_mutex.hpp
+    sluice/condition.hpp)
 
 # Each needs another library: no header includes them, and they are compiled where that library is found.
 set(sluice_adapter_headers
@@ -42,6 +43,8 @@ set(sluice_detail_headers
     sluice/detail/channel_for_each.hpp
     sluice/detail/channel_many.hpp
     sluice/detail/channel_operations.hpp
+    sluice/detail/child_wait.hpp
+    sluice/detail/condition_core.hpp
     sluice/detail/context_tree.hpp
     sluice/detail/deadline.hpp
     sluice/detail/elastic_threads.hpp

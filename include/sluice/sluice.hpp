@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sluice/channel.hpp>
+#include <sluice/condition.hpp>
 #include <sluice/context.hpp>
 #include <sluice/mutex.hpp>
 #include <sluice/options.hpp>

@@ -38,7 +38,7 @@ public:
     /// Returns when `holds()` is true. Blocks the thread. Precondition: `guard` holds its lock.
     template <std::predicate Predicate>
     void wait(detail::held_lock guard, Predicate&& holds, detail::place at = detail::place::current()) {
-        detail::wait_for_condition(terms(guard, nullptr, detail::no_deadline, at), holds);
+        detail::wait_for_condition(terms(guard, nullptr, detail::no_deadline, at), detail::predicate_ref{holds});
     }
     /// As above; false when `until` ended first.
     template <std::predicate Predicate>
@@ -61,7 +61,7 @@ public:
     template <std::predicate Predicate>
     [[nodiscard]] bool wait_until(detail::held_lock guard, clock::time_point t, Predicate&& holds,
                                   detail::place at = detail::place::current()) {
-        return detail::wait_for_condition(terms(guard, nullptr, t, at), holds);
+        return detail::wait_for_condition(terms(guard, nullptr, t, at), detail::predicate_ref{holds});
     }
 
     /// `co_await filled.async_wait(guard, [&] { return !queue.empty(); });` gives `true`. It refers to the predicate.
@@ -102,15 +102,15 @@ private:
     template <class Predicate>
     static auto waiting_for(detail::condition_terms terms, Predicate&& holds) {
         static_assert(detail::safe_in_await<Predicate>, SLUICE_NAME_THE_CLOSURE_FIRST);
-        return detail::condition_wait<std::remove_reference_t<Predicate>>{terms, holds};
+        return detail::condition_wait{terms, detail::predicate_ref{holds}};
     }
 
     detail::condition_core core_;
 };
 
 /// `co_await timeout(1s, filled.async_wait(guard, holds))`: `false` when the time was up; the guard is held again.
-template <class Rep, class Period, class Predicate>
-[[nodiscard]] auto timeout(std::chrono::duration<Rep, Period> d, detail::condition_wait<Predicate>&& wait) {
+template <class Rep, class Period>
+[[nodiscard]] auto timeout(std::chrono::duration<Rep, Period> d, detail::condition_wait&& wait) {
     return std::move(wait).limited_to(detail::deadline_after(d));
 }
 

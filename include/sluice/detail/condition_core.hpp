@@ -173,9 +173,23 @@ private:
     place at_;
 };
 
+/// A predicate of any type, by reference: so the procedures below exist once.
+class predicate_ref {
+public:
+    template <class Predicate>
+        requires(!std::is_same_v<Predicate, predicate_ref>)
+    explicit predicate_ref(Predicate& p) noexcept
+        : predicate_{std::addressof(p)},
+          ask_{[](const void* on) -> bool { return std::invoke(*static_cast<Predicate*>(const_cast<void*>(on))); }} {}
+    bool operator()() const { return ask_(predicate_); }
+
+private:
+    const void* predicate_;
+    bool (*ask_)(const void*);
+};
+
 /// Blocks the thread.
-template <class Predicate>
-bool wait_for_condition(const condition_terms& terms, Predicate& holds) {
+inline bool wait_for_condition(const condition_terms& terms, predicate_ref holds) {
     if (!may_begin_to_wait(terms.named)) return false;
     while (!holds()) {
         status why = status::ok;
@@ -191,8 +205,7 @@ bool wait_for_condition(const condition_terms& terms, Predicate& holds) {
 }
 
 /// The same for a task.
-template <class Predicate>
-task<bool> await_condition(const condition_terms& terms, Predicate& holds) {
+inline task<bool> await_condition(condition_terms terms, predicate_ref holds) {
     if (!may_begin_to_wait(terms.named)) co_return false;
     while (!holds()) {
         status why = status::ok;
@@ -215,18 +228,17 @@ task<bool> await_condition(const condition_terms& terms, Predicate& holds) {
     co_return true;
 }
 
-/// Refers to its predicate.
-template <class Predicate>
+/// The operation of a task.
 class condition_wait : public awaitable_tag {
 public:
-    condition_wait(condition_terms terms, Predicate& holds) noexcept : terms_{terms}, holds_{&holds} {
+    condition_wait(condition_terms terms, predicate_ref holds) noexcept : terms_{terms}, holds_{holds} {
         context_tree::retain(terms_.named);
     }
-    condition_wait(condition_wait&& other) noexcept : condition_wait{other.terms_, *other.holds_} {}
+    condition_wait(condition_wait&& other) noexcept : condition_wait{other.terms_, other.holds_} {}
     condition_wait& operator=(condition_wait&&) = delete;
     ~condition_wait() { context_tree::release(terms_.named); }
 
-    auto for_task(task_state& self) { return child_wait<bool>{await_condition(terms_, *holds_), self}; }
+    auto for_task(task_state& self) { return child_wait<bool>{await_condition(terms_, holds_), self}; }
 
     /// The same, ended by `deadline` as well. This one is not used any more.
     condition_wait limited_to(time_point deadline) && {
@@ -237,7 +249,7 @@ public:
 
 private:
     condition_terms terms_;
-    Predicate* holds_;
+    predicate_ref holds_;
 };
 
 }  // namespace sluice::detail

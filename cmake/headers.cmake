@@ -20,7 +20,8 @@ set(sluice_public_headers
     sluice/semaphore.hpp
     sluice/mutex.hpp
     sluice/shared_mutex.hpp
-    sluice/condition.hpp)
+    sluice/condition.hpp
+    sluice/once.hpp)
 
 # Each needs another library: no header includes them, and they are compiled where that library is found.
 set(sluice_adapter_headers
@@ -62,6 +63,7 @@ set(sluice_detail_headers
     sluice/detail/multi_wait.hpp
     sluice/detail/nested_channels.hpp
     sluice/detail/object_names.hpp
+    sluice/detail/once_core.hpp
     sluice/detail/operation.hpp
     sluice/detail/operation_of.hpp
     sluice/detail/own_context.hpp

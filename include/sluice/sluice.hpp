@@ -6,6 +6,7 @@
 #include <sluice/condition.hpp>
 #include <sluice/context.hpp>
 #include <sluice/mutex.hpp>
+#include <sluice/once.hpp>
 #include <sluice/options.hpp>
 #include <sluice/resumption.hpp>
 #include <sluice/runtime.hpp>

@@ -21,7 +21,8 @@ set(sluice_public_headers
     sluice/mutex.hpp
     sluice/shared_mutex.hpp
     sluice/condition.hpp
-    sluice/once.hpp)
+    sluice/once.hpp
+    sluice/singleflight.hpp)
 
 # Each needs another library: no header includes them, and they are compiled where that library is found.
 set(sluice_adapter_headers
@@ -51,6 +52,7 @@ set(sluice_detail_headers
     sluice/detail/elastic_threads.hpp
     sluice/detail/element_source.hpp
     sluice/detail/expect.hpp
+    sluice/detail/flight_table.hpp
     sluice/detail/foreign_awaiter.hpp
     sluice/detail/foreign_waiter.hpp
     sluice/detail/frame_pool.hpp

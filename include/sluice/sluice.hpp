@@ -15,6 +15,7 @@
 #include <sluice/selector.hpp>
 #include <sluice/semaphore.hpp>
 #include <sluice/shared_mutex.hpp>
+#include <sluice/singleflight.hpp>
 #include <sluice/sized_wait_group.hpp>
 #include <sluice/status.hpp>
 #include <sluice/task.hpp>

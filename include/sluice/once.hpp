@@ -16,8 +16,7 @@ namespace sluice {
 /// Cancellation: who waits can be cancelled and names a context as with every other wait. The function is not cancelled
 ///     by others: it runs in its caller's task or thread. Had it been cancelled there, it has thrown.
 /// A function that calls the same `once` waits for itself.
-/// Thread safety: all members from any thread; construction and destruction must be alone. Who has come back from a call
-///     may destroy it.
+/// Thread safety: all members from any thread; construction and destruction must be alone.
 /// Memory: what the function has done is visible to all whose call returns.
 /// Complexity: one load when it is done, in the blocking form as in the awaited one.
 ///

@@ -70,7 +70,7 @@ public:
 
     flight_table() = default;
     ~flight_table() {
-        SLUICE_EXPECT(flights_.empty(), "a singleflight was destroyed while somebody waited for one of its flights");
+        SLUICE_EXPECT(in_flight() == 0, "a singleflight was destroyed while somebody waited for one of its flights");
         const shield to_the_end{this_thread_state().task};
         auto landed = [this]() noexcept { return running_ == 0; };
         block(until_operation<decltype(landed), no_take>{landing_, landed, {}, place::current()});
@@ -189,7 +189,7 @@ private:
     }
 
     void end(flight& f, const std::exception_ptr& error) noexcept {
-        const std::shared_ptr<flight> keep = std::move(f.itself);
+        std::shared_ptr<flight> keep = std::move(f.itself);
         f.context.cancel();  // F1
         f.error = error;
         wake_chain woken;
@@ -201,6 +201,7 @@ private:
             while (wait_node* n = f.waiters.claim_front()) woken.push(*n->who);
         }
         woken.wake_all();
+        keep.reset();                   // with the value, if nobody waits for it
         const changing last{landing_};  // F5
         --running_;
     }

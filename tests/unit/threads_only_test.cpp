@@ -143,8 +143,10 @@ TEST_F(ThreadsOnly, LocksAndConditionsNeedNoOtherThread) {
         std::vector<std::jthread> both;
         for (int i = 0; i < 2; ++i)
             both.emplace_back([&] {
-                const std::shared_lock reading{shared};
-                once.call([&] { value = 1; });
+                {
+                    const std::shared_lock reading{shared};
+                    once.call([&] { value = 1; });
+                }
                 std::unique_lock guard{m};
                 filled.wait(guard, [&] { return value == 2; });
             });

@@ -19,7 +19,12 @@ set(sluice_public_headers
     sluice/sized_wait_group.hpp
     sluice/errgroup.hpp
     sluice/scope.hpp
-    sluice/semaphore.hpp)
+    sluice/semaphore.hpp
+    sluice/mutex.hpp
+    sluice/shared_mutex.hpp
+    sluice/condition.hpp
+    sluice/once.hpp
+    sluice/singleflight.hpp)
 
 # Each needs another library: no header includes them, and they are compiled where that library is found.
 set(sluice_adapter_headers
@@ -42,11 +47,14 @@ set(sluice_detail_headers
     sluice/detail/channel_for_each.hpp
     sluice/detail/channel_many.hpp
     sluice/detail/channel_operations.hpp
+    sluice/detail/child_wait.hpp
+    sluice/detail/condition_core.hpp
     sluice/detail/context_tree.hpp
     sluice/detail/deadline.hpp
     sluice/detail/elastic_threads.hpp
     sluice/detail/element_source.hpp
     sluice/detail/expect.hpp
+    sluice/detail/flight_table.hpp
     sluice/detail/foreign_awaiter.hpp
     sluice/detail/foreign_waiter.hpp
     sluice/detail/frame_pool.hpp
@@ -55,10 +63,12 @@ set(sluice_detail_headers
     sluice/detail/group_core.hpp
     sluice/detail/join.hpp
     sluice/detail/lock.hpp
+    sluice/detail/lock_core.hpp
     sluice/detail/multi_wait.hpp
     sluice/detail/nested_channels.hpp
     sluice/detail/outside.hpp
     sluice/detail/object_names.hpp
+    sluice/detail/once_core.hpp
     sluice/detail/operation.hpp
     sluice/detail/operation_of.hpp
     sluice/detail/own_context.hpp

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <sluice/channel.hpp>
+#include <sluice/condition.hpp>
 #include <sluice/context.hpp>
 #include <sluice/errgroup.hpp>
+#include <sluice/mutex.hpp>
+#include <sluice/once.hpp>
 #include <sluice/options.hpp>
 #include <sluice/resumption.hpp>
 #include <sluice/runtime.hpp>
@@ -13,6 +16,8 @@
 #include <sluice/selectable.hpp>
 #include <sluice/selector.hpp>
 #include <sluice/semaphore.hpp>
+#include <sluice/shared_mutex.hpp>
+#include <sluice/singleflight.hpp>
 #include <sluice/sized_wait_group.hpp>
 #include <sluice/status.hpp>
 #include <sluice/task.hpp>

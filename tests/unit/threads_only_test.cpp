@@ -9,6 +9,8 @@
 
 #include <filesystem>
 #include <iterator>
+#include <mutex>
+#include <shared_mutex>
 #include <thread>
 #include <vector>
 
@@ -127,6 +129,40 @@ TEST_F(ThreadsOnly, GroupsAndPermitsNeedNoOtherThread) {
     EXPECT_TRUE(permits.try_acquire());
     EXPECT_FALSE(permits.acquire_for(1, 1ms));
     permits.release();
+    expect_no_more_than(0);
+}
+
+// MX-10
+TEST_F(ThreadsOnly, LocksAndConditionsNeedNoOtherThread) {
+    sluice::mutex m;
+    sluice::shared_mutex shared;
+    sluice::condition filled;
+    sluice::once once;
+    int value = 0;
+    {
+        std::vector<std::jthread> both;
+        for (int i = 0; i < 2; ++i)
+            both.emplace_back([&] {
+                {
+                    const std::shared_lock reading{shared};
+                    once.call([&] { value = 1; });
+                }
+                std::unique_lock guard{m};
+                filled.wait(guard, [&] { return value == 2; });
+            });
+        {
+            const std::lock_guard writing{shared};
+            once.call([&] { value = 1; });
+        }
+        {
+            const std::lock_guard guard{m};
+            value = 2;
+        }
+        filled.notify_all();
+        expect_no_more_than(2);
+    }
+    std::unique_lock guard{m};
+    EXPECT_FALSE(filled.wait_for(guard, 1ms, [] { return false; }));
     expect_no_more_than(0);
 }
 

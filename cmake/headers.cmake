@@ -14,6 +14,7 @@ set(sluice_public_headers
     sluice/runtime.hpp
     sluice/resumption.hpp
     sluice/context.hpp
+    sluice/after_func.hpp
     sluice/timer.hpp
     sluice/wait_group.hpp
     sluice/sized_wait_group.hpp
@@ -40,6 +41,7 @@ set(sluice_detail_headers
     sluice/detail/channel_for_each.hpp
     sluice/detail/channel_many.hpp
     sluice/detail/channel_operations.hpp
+    sluice/detail/context_call.hpp
     sluice/detail/context_tree.hpp
     sluice/detail/deadline.hpp
     sluice/detail/elastic_threads.hpp

@@ -122,7 +122,9 @@ struct context_access {
 /// A value in the tree.
 template <class Key>
 struct value_node final : context_node {
-    value_node(context_node* under, typename Key::type v) : context_node{under}, value{std::move(v)} {}
+    value_node(context_node* under, typename Key::type v) : context_node{under}, value{std::move(v)} {
+        ends_only_with_parent = true;
+    }
     const void* value_of(const void* key) const noexcept override { return key == key_of<Key>() ? &value : nullptr; }
     typename Key::type value;
 };
@@ -242,6 +244,7 @@ context with_value(const context& parent, typename Key::type v) {
 inline context without_cancel(const context& parent) {
     using access = detail::context_access;
     auto n = std::make_unique<detail::context_node>(access::node(parent));
+    n->ends_only_with_parent = true;
     detail::context_tree::retain(access::node(parent));
     return access::adopt(n.release());
 }

@@ -151,7 +151,7 @@ private:
     template <class R, class F, class... Args>
     friend R detail::run_main(runtime_options, F&&, Args&&...);
     friend detail::home_choice detail::home_here();
-    friend detail::home_choice detail::home_under(detail::context_node*);
+    friend detail::runtime_core& detail::runtime_here();
 
     explicit runtime(detail::runtime_core& of) noexcept : core_{&of} {}
 
@@ -262,9 +262,13 @@ inline detail::home_choice detail::home_here() {
     return {&runtime::process().core_->root(), false};
 }
 
-inline detail::home_choice detail::home_under(context_node* node) {
+inline detail::runtime_core& detail::runtime_here() {
     auto& me = this_thread_state();
-    runtime_core& rt = me.task ? *me.task->where().runtime : *runtime::process().core_;
+    return me.task ? *me.task->where().runtime : *runtime::process().core_;
+}
+
+inline detail::home_choice detail::home_under(context_node* node) {
+    runtime_core& rt = runtime_here();
     return {node ? &context_tree::home_in(*node, rt) : &rt.make_home(nullptr), true};
 }
 

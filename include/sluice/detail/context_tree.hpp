@@ -11,7 +11,7 @@
 //     thread: who finds a node `ending` waits until it is settled. That takes moments, since nobody is woken and no
 //     code of users runs before; and waits go downwards only, so no two wait for each other.
 // C3  A child links itself under the parent's lock and looks at `ended` there: either the canceller finds it in the
-//     list, or it starts out ended. The same holds for watchers and homes.
+//     list, or it starts out ended. The same holds for watchers, homes and callbacks.
 // C4  Nodes are pinned while they are cancelled: a child whose last reference is gone is skipped.
 // C5  Wakes and callbacks run outside of every lock.
 #pragma once
@@ -34,11 +34,13 @@ namespace sluice {
 
 namespace detail {
 
-/// What after_func registered: started once when the context ends.
+/// What is called once, by whoever ends the context and without a lock. It keeps itself and the context alive from
+/// add_callback() until it has been called or remove_callback() has found it.
 struct context_callback {
     context_callback* next = nullptr;
     context_callback* prev = nullptr;
-    virtual void context_ended() noexcept = 0;  // owns itself from then on
+    enum class place : std::uint8_t { nowhere, listed, taken } stands = place::nowhere;  // under the context's lock
+    virtual void context_ended() noexcept = 0;
 
 protected:
     ~context_callback() = default;
@@ -67,6 +69,7 @@ struct context_node : pooled {
     std::atomic<phase> now{phase::live};
     context_node* const parent;   // referenced, or null
     bool follows_parent = false;  // stands in the parent's list of children
+    bool ends_only_with_parent = false;
     time_point deadline = no_deadline;
     std::exception_ptr deadline_cause;
     std::exception_ptr cause;  // C1
@@ -162,6 +165,34 @@ struct context_tree {
         }
     }
 
+    /// False: the context has ended, and `c` will not be called.
+    static bool add_callback(context_node& n, context_callback& c) noexcept {
+        const hold guard{n.mutex};
+        if (n.error() != context_error::none) return false;  // C3
+        c.stands = context_callback::place::listed;
+        c.prev = nullptr;
+        c.next = n.callbacks;
+        if (n.callbacks) n.callbacks->prev = &c;
+        n.callbacks = &c;
+        return true;
+    }
+    /// False: it has been called, or is about to be.
+    static bool remove_callback(context_node& n, context_callback& c) noexcept {
+        const hold guard{n.mutex};
+        if (c.stands != context_callback::place::listed) return false;
+        c.stands = context_callback::place::nowhere;
+        (c.prev ? c.prev->next : n.callbacks) = c.next;
+        if (c.next) c.next->prev = c.prev;
+        return true;
+    }
+
+    /// Whether anything but the end of `n`'s parents could end it, or one of those can end so.
+    static bool can_end(const context_node* n) noexcept {
+        for (; n; n = n->follows_parent ? n->parent : nullptr)
+            if (!n->ends_only_with_parent) return true;
+        return false;
+    }
+
     static const void* value(const context_node* n, const void* key) noexcept {
         for (; n; n = n->parent)
             if (const void* v = n->value_of(key)) return v;
@@ -229,7 +260,7 @@ private:
             for (home* h = n.homes; h; h = h->next_of_context) h->cancel_tasks(how, claim::cancellable, woken);
             source = n.source;
             callbacks = std::exchange(n.callbacks, nullptr);
-            for (auto* c = callbacks; c; c = c->next) c->prev = c;  // marks it as started
+            for (auto* c = callbacks; c; c = c->next) c->stands = context_callback::place::taken;
         }
         woken.wake_all();
         while (callbacks) std::exchange(callbacks, callbacks->next)->context_ended();

@@ -22,6 +22,9 @@ struct home_choice {
 /// Where the running task or callable lives; outside of any, the process's runtime.
 home_choice home_here();
 
+/// The runtime of the running task or callable; outside of any, the process's.
+runtime_core& runtime_here();
+
 /// A home below `node` (null: the background) in the runtime of the running task, or in the process's.
 home_choice home_under(context_node* node);
 

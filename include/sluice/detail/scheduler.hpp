@@ -16,6 +16,8 @@
 // S7  The monitor looks every millisecond while any worker is busy: at timers nobody had time for, and at workers
 //     that hold ready tasks behind one that has been running since the last look, which an idle worker may take,
 //     run-next included.
+// S8  The gate outlives the runtime. Who holds its lock and finds the runtime there may start something in it: close()
+//     takes the runtime out under that lock, and only when nothing is alive.
 #pragma once
 
 #include <chrono>
@@ -37,6 +39,12 @@ namespace sluice {
 
 namespace detail {
 
+/// The way into a runtime for those who may come after its end (S8).
+struct runtime_gate {
+    lock mutex;
+    runtime_core* runtime;
+};
+
 class runtime_core {
 public:
     /// `is_run`: there is a main task, whose caller an exception that nobody awaits can be thrown to.
@@ -45,6 +53,7 @@ public:
           is_run_{is_run},
           timers_{timer_queue::make(&earlier_timer, this)},
           threads_{options_.max_threads} {
+        gate_->runtime = this;
         if (options_.workers == 0) options_.workers = std::max(1u, std::thread::hardware_concurrency());
         if (options_.ready_budget == 0) options_.ready_budget = 1;
         static_cast<void>(process_timers::queue());  // made before us, so it is there when a static runtime ends
@@ -123,6 +132,7 @@ public:
     // --- life -----------------------------------------------------------------------------------------------------
 
     home& root() noexcept { return *root_; }
+    const std::shared_ptr<runtime_gate>& gate() const noexcept { return gate_; }
     timer_queue& timers() noexcept { return timers_; }
     const runtime_options& options() const noexcept { return options_; }
 
@@ -150,7 +160,7 @@ public:
     void close() {
         cancel_everything();
         auto next_report = std::chrono::steady_clock::now() + options_.grace;
-        while (!nothing_alive()) {
+        while (!shut_if_nothing_is_alive()) {
             {
                 const hold guard{mutex_};
                 closer_waits_ = true;
@@ -493,6 +503,14 @@ private:
         return started_tasks() == ended;
     }
 
+    bool shut_if_nothing_is_alive() noexcept {
+        if (!nothing_alive()) return false;
+        const hold guard{gate_->mutex};
+        if (!nothing_alive()) return false;
+        gate_->runtime = nullptr;  // S8
+        return true;
+    }
+
     void cancel_everything() noexcept {
         context_tree::cancel(*root_->context, context_error::canceled, failure());
         wake_chain woken;
@@ -556,6 +574,8 @@ private:
     alignas(cache_line) std::atomic<std::uint64_t> outside_started_{0};
     std::atomic<std::uint64_t> outside_ended_{0};
     std::atomic<std::uint64_t> stand_ins_{0};
+
+    const std::shared_ptr<runtime_gate> gate_ = std::make_shared<runtime_gate>();
 
     lock homes_mutex_;
     home* homes_ = nullptr;

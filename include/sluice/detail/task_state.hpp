@@ -145,6 +145,8 @@ public:
     context_node* pin_own_context() noexcept;  // context_tree.hpp
 
     home& where() const noexcept { return *home_; }
+    /// Before it is started, and unless it counts its home.
+    void move_to(home& other) noexcept { home_ = &other; }
     bool is_registered() const noexcept { return registered_; }
     bool owns_context() const noexcept { return owns_context_; }
 
@@ -161,6 +163,7 @@ public:
     std::uint8_t shard = 0;
     bool started = false;
     bool is_callable = false;  // runs on an elastic thread
+    bool must_begin = false;   // also in a run that is ending
     wait_list joiners;
 
 protected:

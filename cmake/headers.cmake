@@ -42,6 +42,7 @@ set(sluice_detail_headers
     sluice/detail/channel_many.hpp
     sluice/detail/channel_operations.hpp
     sluice/detail/context_call.hpp
+    sluice/detail/context_scope.hpp
     sluice/detail/context_tree.hpp
     sluice/detail/deadline.hpp
     sluice/detail/elastic_threads.hpp

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "context.hpp"
+#include "detail/context_scope.hpp"
 #include "detail/go.hpp"
 #include "detail/process_runtime.hpp"
 #include "task.hpp"
@@ -247,6 +248,19 @@ template <class A>
     requires detail::task_awaitable<A> || detail::task_result<std::remove_cvref_t<A>>::is_task
 {
     return detail::shielded_awaitable<A>{std::forward<A>(awaitable)};
+}
+/// Awaits `awaitable` under `ctx` instead of the surrounding context: `co_await under(ctx, load(url));`.
+///
+/// What runs meanwhile ends with `ctx`, and like everything with its task and its run; `go` hands `ctx` on, and
+/// `current_context()` is below it. To end with the surrounding context too, derive `ctx` from `current_context()`.
+/// Under a shield only the end of `ctx` counts: `co_await shielded(under(limit, clean_up()));`.
+/// The end of `ctx` throws `canceled`, as that of the surrounding context does elsewhere.
+template <class A>
+[[nodiscard]] auto under(const context& ctx, A&& awaitable)
+    requires detail::task_awaitable<A> ||
+             (detail::task_result<std::remove_cvref_t<A>>::is_task && !std::is_lvalue_reference_v<A>)
+{
+    return detail::under_awaitable<A>{detail::context_access::node(ctx), std::forward<A>(awaitable)};
 }
 /// Calls `f` with blocking waits that the surrounding cancellation does not end.
 template <class F>

@@ -58,6 +58,9 @@ struct context_node : pooled {
         return nullptr;
     }
 
+    /// Whose values come after those of `parent`, and whose end ends this too; or null.
+    virtual const context_node* second_parent() const noexcept { return nullptr; }
+
     context_error error() const noexcept {
         // seq_cst: the look of waiter.hpp, W6.
         return static_cast<context_error>(ended.load(std::memory_order_seq_cst));
@@ -70,6 +73,7 @@ struct context_node : pooled {
     context_node* const parent;   // referenced, or null
     bool follows_parent = false;  // stands in the parent's list of children
     bool ends_only_with_parent = false;
+    bool is_of_one_task = false;  // made for its waits; go() does not hand it on
     time_point deadline = no_deadline;
     std::exception_ptr deadline_cause;
     std::exception_ptr cause;  // C1
@@ -194,8 +198,16 @@ struct context_tree {
     }
 
     static const void* value(const context_node* n, const void* key) noexcept {
-        for (; n; n = n->parent)
+        while (n) {
             if (const void* v = n->value_of(key)) return v;
+            const context_node* const second = n->second_parent();
+            if (!second) {
+                n = n->parent;
+            } else {
+                if (const void* v = value(n->parent, key)) return v;
+                n = second;
+            }
+        }
         return nullptr;
     }
 
@@ -203,6 +215,7 @@ struct context_tree {
     static bool follows(const context_node* n, const context_node* ancestor) noexcept {
         for (; n; n = n->parent) {
             if (n == ancestor) return true;
+            if (const context_node* const second = n->second_parent(); second && follows(second, ancestor)) return true;
             if (!n->follows_parent) return false;
         }
         return false;
@@ -270,7 +283,10 @@ private:
 
 SLUICE_ALWAYS_INLINE bool task_state::must_stop() const noexcept {
     // seq_cst: the look of waiter.hpp, W6; a plain load on the machines we know.
-    return shields_ == 0 && (home_->ended.load(std::memory_order_seq_cst) != 0 || stop_requested());
+    if (shields_ == 0) [[likely]]
+        return home_->ended.load(std::memory_order_seq_cst) != 0 || stop_requested();
+    // Of a context that was entered under a shield only its own end counts, not that of the task or the run.
+    return !is_shielded() && home_->context && home_->context->error() != context_error::none;
 }
 
 /// The same without the end of the context: a stop of this task, or the end of its run.

@@ -110,7 +110,13 @@ public:
     bool must_stop_itself() const noexcept;    // context_tree.hpp
     [[noreturn]] void throw_canceled() const;  // context_tree.hpp
     /// What may end a wait of this task (waiter.hpp, W6).
-    ticket endable() const noexcept { return shields_ == 0 ? claim::stoppable | claim::cancellable : 0; }
+    ticket endable() const noexcept {
+        if (shields_ == 0) [[likely]]
+            return claim::stoppable | claim::cancellable;
+        return is_shielded() ? 0 : claim::cancellable;
+    }
+    /// Whether a shield is up, and no context was entered under it (context_scope.hpp).
+    bool is_shielded() const noexcept { return shields_ != scope_shields_; }
 
     void suspend_at(std::coroutine_handle<> h) noexcept { target_ = h.address(); }
     std::coroutine_handle<> frame() const noexcept { return std::coroutine_handle<>::from_address(target_); }
@@ -178,12 +184,14 @@ private:
     friend struct context_tree;
     friend class shield;
     friend struct own_context;
+    friend class context_scope;
 
     home* home_;
     bool counts_home_;
     bool registered_ = false;
     std::uint8_t shields_ = 0;
-    bool owns_context_ = false;  // home_ is of a context made for this task alone
+    std::uint8_t scope_shields_ = 0;  // up when the context was entered that surrounds it now
+    bool owns_context_ = false;       // home_ is of a context made for this task alone
     std::atomic<bool> ended_{false};
     std::atomic<bool> stop_requested_{false};
 

@@ -80,6 +80,7 @@ set(sluice_detail_headers
     sluice/detail/task_end.hpp
     sluice/detail/task_state.hpp
     sluice/detail/thread_state.hpp
+    sluice/detail/timed_channel.hpp
     sluice/detail/timer_queue.hpp
     sluice/detail/undelivered.hpp
     sluice/detail/waiter.hpp

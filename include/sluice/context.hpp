@@ -173,10 +173,11 @@ public:
     /// Ends `node`, which has another reference, at once if its second parent has ended.
     static std::shared_ptr<void> link(joined_node& node) {
         auto* const made = new second_end{node};
-        std::shared_ptr<void> ours{made, [](second_end* e) noexcept {
-                                       if (context_tree::remove_callback(*e->node_.other, *e)) e->release();
-                                       e->release();
-                                   }};
+        const auto unlink = [](second_end* e) noexcept {
+            if (context_tree::remove_callback(*e->node_.other, *e)) e->release();
+            e->release();
+        };
+        std::shared_ptr<void> ours{made, unlink, pool_allocator<second_end>{}};
         made->references_.fetch_add(1, std::memory_order_relaxed);
         if (!context_tree::add_callback(*node.other, *made)) made->context_ended();
         return ours;

@@ -4,9 +4,11 @@
 
 #include <chrono>
 
+#include "channel.hpp"
 #include "detail/await.hpp"
 #include "detail/deadline.hpp"
 #include "detail/stepwise.hpp"
+#include "detail/timed_channel.hpp"
 
 namespace sluice {
 
@@ -53,6 +55,78 @@ template <class Rep, class Period>
 [[nodiscard]] auto sleep_for(std::chrono::duration<Rep, Period> d, detail::place at = detail::place::current()) {
     return detail::sleep_wait{detail::deadline_after(d), at};
 }
+
+/// Gives one moment, the one that is `d` from now, when it has come: `on_receive(after(1s))` as a case that outlives a
+/// select. Copies share it, so that one of their receives gets it. No other value comes, and it is not closed.
+///
+/// Nothing of it is left when the last copy has gone, whether it was received or not. For a limit of one select use
+/// `on_timeout`, which needs no channel. Outside of any runtime a thread of the process keeps the time.
+/// Complexity: O(log n) among n timers, and as much to let it go.
+template <class Rep, class Period>
+[[nodiscard]] receiver<clock::time_point> after(std::chrono::duration<Rep, Period> d) {
+    auto* const made = new detail::timed_channel;
+    auto moment = detail::counted_ends::receiver_of<clock::time_point>(made);
+    made->start(detail::deadline_after(d), clock::duration::zero());
+    return moment;
+}
+
+/// Gives a moment every `period`, on a grid that begins when it is made or reset.
+///
+/// At most one tick is pending: those that find it unreceived are dropped. So a receiver that was slow gets one tick at
+/// once, with the time it was due at, and the next one on the grid. Ticks come from no thread or task of its own; outside
+/// of any runtime a thread of the process keeps the time.
+/// The destructor stops it and closes the channel: who receives then learns that no tick will come. Move-only.
+/// Thread safety: `ticks`, `stop` and `reset` from any thread; the rest must be alone.
+///
+///     sluice::ticker every{100ms};
+///     for (auto due : every.ticks()) flush(due);   // until the ticker goes
+class ticker {
+public:
+    /// Starts it. Precondition: `period > 0`.
+    template <class Rep, class Period>
+    explicit ticker(std::chrono::duration<Rep, Period> period, detail::place at = detail::place::current())
+        : core_{new detail::timed_channel}, ticks_{detail::counted_ends::receiver_of<clock::time_point>(core_)} {
+        reset(period, at);
+    }
+    ticker(ticker&& other) noexcept : core_{std::exchange(other.core_, nullptr)}, ticks_{std::move(other.ticks_)} {}
+    ticker& operator=(ticker&& other) noexcept {
+        if (this != &other) {
+            end();
+            core_ = std::exchange(other.core_, nullptr);
+            ticks_ = std::move(other.ticks_);
+        }
+        return *this;
+    }
+    ~ticker() { end(); }
+
+    /// Where the ticks come. Each is received once, by one of the copies.
+    receiver<clock::time_point> ticks() const noexcept { return ticks_; }
+
+    /// No tick comes any more until `reset`, and one that was pending is gone. The channel stays open.
+    void stop() const noexcept {
+        if (core_) core_->stop();
+    }
+
+    /// Starts it anew: the first tick is `period` from now, and none of before will come. Precondition: `period > 0`.
+    template <class Rep, class Period>
+    void reset(std::chrono::duration<Rep, Period> period, detail::place at = detail::place::current()) const {
+        SLUICE_EXPECT_AT(core_ != nullptr, "this ticker was moved from", at);
+        SLUICE_EXPECT_AT(period > period.zero(), "the period of a ticker is positive", at);
+        const auto first = detail::deadline_after(period);
+        core_->start(first, first == detail::no_deadline ? clock::duration::max()
+                                                         : std::chrono::ceil<clock::duration>(period));
+    }
+
+private:
+    void end() noexcept {
+        if (!core_) return;
+        core_->stop();
+        core_->close(nullptr, false);
+    }
+
+    detail::timed_channel* core_;  // kept alive by ticks_
+    receiver<clock::time_point> ticks_;
+};
 
 /// `co_await timeout(50ms, ch.async_receive())`: the operation's own result, with `timed_out` when the time was up.
 /// A result is never lost: the operation either took effect or did not.

@@ -188,6 +188,30 @@ TEST(Context, ChildrenThatWentAreForgotten) {
     EXPECT_EQ(children_of(root), 0u);
 }
 
+// CX-06
+TEST(Context, AHundredThousandDerivedAndDroppedLeaveNothing) {
+    const auto root = sluice::with_cancel({});
+    const auto other = sluice::with_cancel({});
+    const auto main = [&]() -> task<> {
+        for (int i = 0; i < 100'000; ++i) {
+            switch (i % 4) {
+                case 0: static_cast<void>(sluice::with_value<size>(sluice::with_cancel(root), i)); break;
+                case 1: static_cast<void>(sluice::with_timeout(root, 1h + std::chrono::milliseconds{i})); break;
+                case 2: static_cast<void>(sluice::any_of(root, other)); break;
+                default: static_cast<void>(sluice::without_cancel(root)); break;
+            }
+        }
+        co_return;
+    };
+    const auto from = sluice::detail::context_access::node(root)->references.load();
+    sluice::run(main);
+    EXPECT_EQ(children_of(root), 0u);
+    EXPECT_EQ(sluice::detail::context_access::node(root)->references.load(), from);
+    EXPECT_EQ(sluice::detail::context_access::node(other)->references.load(), 1u);
+    EXPECT_EQ(sluice::detail::context_access::node(other)->callbacks, nullptr);
+    EXPECT_FALSE(root.get().done());
+}
+
 // CX-07
 TEST(Context, AChildOfAnEndedContextHasEndedTheSameWay) {
     const auto root = sluice::with_cancel({});

@@ -159,11 +159,16 @@ struct context_tree {
         return first;
     }
 
-    /// The deadlines that a timer queue found passed.
-    static void end_due(due_contexts due) noexcept {
+    /// What a timer queue found due, besides waits.
+    static void end_due(due_timers due) noexcept {
         while (due) {
-            context_node* const n = due->context;
-            due = due->next_due;
+            timer_node& node = *due;
+            due = node.next_due;  // before the action: it may be due again at once (Q2)
+            if (node.action) {
+                node.action->time_has_come();
+                continue;
+            }
+            context_node* const n = node.context;
             cancel(*n, context_error::deadline_exceeded, n->deadline_cause);
             release(n);
         }
@@ -309,14 +314,14 @@ inline context_node* task_state::pin_own_context() noexcept {
     return home_->context;
 }
 
-inline due_contexts timer_queue::fire(time_point now, wake_chain& woken) noexcept {
-    due_contexts due = nullptr;
+inline due_timers timer_queue::fire(time_point now, wake_chain& woken) noexcept {
+    due_timers due = nullptr;
     const hold guard{mutex};
     while (!heap_.empty() && heap_.front()->at <= now) {
         timer_node& n = *heap_.front();
         erase(0);
-        if (n.context) {
-            if (!context_tree::try_pin(*n.context)) continue;
+        if (n.context || n.action) {
+            if (!(n.context ? context_tree::try_pin(*n.context) : n.action->try_pin())) continue;
             n.next_due = due;
             due = &n;
         } else if (n.who->try_claim(n.turn)) {

@@ -402,7 +402,7 @@ private:
         const auto at = now();
         if (!timers_.is_due(at)) return false;
         wake_chain woken;
-        const due_contexts due = timers_.fire(at, woken);
+        const due_timers due = timers_.fire(at, woken);
         woken.wake_all();
         context_tree::end_due(due);
         return true;

@@ -81,6 +81,7 @@ set(sluice_detail_headers
     sluice/detail/task_state.hpp
     sluice/detail/thread_state.hpp
     sluice/detail/timed_channel.hpp
+    sluice/detail/timed_scope.hpp
     sluice/detail/timer_queue.hpp
     sluice/detail/undelivered.hpp
     sluice/detail/waiter.hpp

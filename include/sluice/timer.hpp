@@ -9,6 +9,8 @@
 #include "detail/deadline.hpp"
 #include "detail/stepwise.hpp"
 #include "detail/timed_channel.hpp"
+#include "detail/timed_scope.hpp"
+#include "task.hpp"
 
 namespace sluice {
 
@@ -145,6 +147,21 @@ template <class Rep, class Period, class Op>
 template <class Rep, class Period, class Op>
 [[nodiscard]] auto timeout(std::chrono::duration<Rep, Period> d, detail::stepwise<Op>&& operation) {
     return std::move(operation).limited_to(detail::deadline_after(d));
+}
+
+/// `co_await timeout(50ms, load(url))`: what has no outcome `timed_out` of its own, above all a task, a handle, a select.
+///
+/// Returns: a `received<T>` with the result, or for `void` `status::ok`; `timed_out` when the time was up.
+/// Cancellation: a task is awaited in the task that awaits it, whose waits throw `canceled` when the time is up; what
+///     a handle belongs to is cancelled then. So it has ended when the await does. A result that came all the same is given. The end
+///     of the surrounding context throws `canceled`, as everywhere; under a shield only the time counts.
+/// Exceptions: what it throws otherwise is rethrown.
+/// Since the time runs from this call, a deadline that has passed when it is awaited still lets it do what needs no wait.
+template <class Rep, class Period, class A>
+    requires((detail::task_awaitable<A> && !requires(std::remove_cvref_t<A>& op) { op.ended_by(status::timed_out); }) ||
+             (detail::task_result<std::remove_cvref_t<A>>::is_task && !std::is_lvalue_reference_v<A>))
+[[nodiscard]] auto timeout(std::chrono::duration<Rep, Period> d, A&& awaitable) {
+    return detail::timed_awaitable<A>{std::forward<A>(awaitable), detail::deadline_after(d)};
 }
 
 }  // namespace sluice

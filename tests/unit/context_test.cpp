@@ -123,6 +123,18 @@ TEST(Context, WhoSeesTheEndSeesTheCauseAndTheToken) {
     }
 }
 
+// CX-23: this would hang.
+TEST(Context, IsAskedWithoutItsLock) {
+    const auto source = sluice::with_timeout(sluice::with_value<size>({}, 1), 1h);
+    const context c = source;
+    const sluice::detail::hold guard{sluice::detail::context_access::node(c)->mutex};
+    EXPECT_FALSE(c.done());
+    EXPECT_EQ(c.error(), context_error::none);
+    EXPECT_EQ(c.cause(), nullptr);
+    EXPECT_TRUE(c.deadline());
+    EXPECT_EQ(*c.value<size>(), 1);
+}
+
 // CX-04
 TEST(Context, TheFirstOfManyCancelsWins) {
     const auto source = sluice::with_cancel({});
@@ -222,6 +234,7 @@ TEST(Context, AChildOfAnEndedContextHasEndedTheSameWay) {
     EXPECT_EQ(number_of(sluice::with_value<size>(root, 1).cause()), 7);
 }
 
+// CX-22: what nobody cancels ends with its source.
 TEST(Context, TheDestructorOfASourceCancels) {
     context c;
     {

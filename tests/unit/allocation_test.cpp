@@ -344,8 +344,8 @@ TEST(AllocationFromPools, EnteringAContextMakesNone) {
     const auto source = sluice::with_cancel({});
     const auto nothing = []() -> task<> { co_return; };
     const auto entered = [&] { return sluice::under(source, nothing()); };
-    EXPECT_EQ(sluice::run(workers(1), allocations_in_task<decltype(entered), nothing_more>, entered, nothing_more{}),
-              0);
+    const auto limited = [&] { return sluice::timeout(1h, nothing()); };
+    EXPECT_EQ(sluice::run(workers(1), allocations_in_task<decltype(entered), decltype(limited)>, entered, limited), 0);
 }
 
 }  // namespace

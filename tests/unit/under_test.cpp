@@ -307,6 +307,80 @@ TEST(Under, PassesTheEndOnToWhatIsJoined) {
     EXPECT_TRUE(h.get());
 }
 
+TEST(Under, EndsABlockingCallableAndABlockingFormOnAWorker) {
+    runtime rt{sluice_test::workers(2)};
+    for (const bool on_worker : {false, true}) {
+        const channel<int> never{0};
+        const auto source = sluice::with_cancel({});
+        const auto f = [](context c, channel<int> ch, bool here) -> task<bool> {
+            const auto callable = [](channel<int> from) { static_cast<void>(from.receive()); };
+            const auto form = [](channel<int> from) -> task<> {
+                static_cast<void>(from.receive());
+                co_return;
+            };
+            try {
+                if (here) co_await under(c, form(ch));
+                else co_await under(c, sluice::blocking(callable, ch));
+            } catch (const canceled&) {
+                co_return sluice_test::nobody_waits(ch);
+            }
+            co_return false;
+        };
+        auto h = rt.go(f, source.get(), never, on_worker);
+        ASSERT_TRUE(eventually([&] { return receivers_waiting(never) == 1; }));
+        source.cancel();
+        EXPECT_TRUE(h.get());
+    }
+}
+
+TEST(Under, WaitsOfEveryKindEndAndTheTaskGoesOn) {
+    const auto main = []() -> task<int> {
+        const channel<int> never{0};
+        sluice::semaphore none{1};
+        static_cast<void>(none.try_acquire());
+        int ended = 0;
+        for (int kind = 0; kind < 5; ++kind) {
+            const auto limit = sluice::with_timeout(context{}, 1ms);
+            try {
+                switch (kind) {
+                    case 0: static_cast<void>(co_await under(limit, never.async_receive())); break;
+                    case 1: static_cast<void>(co_await under(limit, none.async_acquire())); break;
+                    case 2:
+                        static_cast<void>(co_await under(limit, sluice::async_select(sluice::on_receive(never))));
+                        break;
+                    case 3: co_await under(limit, sluice::sleep_for(1h)); break;
+                    default: static_cast<void>(co_await under(limit, never.async_receive_some(3))); break;
+                }
+            } catch (const canceled&) {
+                ++ended;
+            }
+        }
+        co_await sluice::sleep_for(1ms);
+        none.release();
+        co_return sluice_test::nobody_waits(never) ? ended : -1;
+    };
+    EXPECT_EQ(sluice::run(main), 5);
+}
+
+TEST(Under, DestroysWhatItAwaitsOnceInEverySpelling) {
+    struct here;
+    const auto f = [](counted<here> c) -> task<int> { co_return c.value(); };
+    const auto main = [f]() -> task<int> {
+        const auto source = sluice::with_cancel({});
+        const channel<counted<here>> ch{1};
+        int sum = co_await under(source, f(counted<here>{1}));
+        sum += co_await sluice::shielded(under(source, f(counted<here>{2})));
+        sum += co_await under(source, sluice::shielded(f(counted<here>{3})));
+        static_cast<void>(co_await under(source, ch.async_send(counted<here>{4})));
+        const auto got = co_await under(source, sluice::timeout(1h, ch.async_receive()));
+        sum += got ? got->value() : 0;
+        const auto last = co_await sluice::timeout(1h, under(source, f(counted<here>{5})));
+        co_return sum + (last ? *last : 0);
+    };
+    EXPECT_EQ(sluice::run(main), 15);
+    EXPECT_EQ(counted<here>::live(), 0);
+}
+
 TEST(Under, CanBeNamedFirstAndAwaitedLater) {
     struct here;
     const auto f = [](counted<here> c) -> task<int> { co_return c.value(); };

@@ -15,7 +15,7 @@
 // Lifetime: a handle of the channel is a reference, and so is a pin. The last one takes the timer out.
 #pragma once
 
-#include "channel_core.hpp"
+#include "channel_operations.hpp"
 
 namespace sluice::detail {
 

@@ -12,6 +12,7 @@
 //     no tick of before will come, and the one that was pending is gone.
 // I4  There is room for one tick. One that finds it taken is dropped: what is received is the oldest, with the time it
 //     was due at, and the next is on the grid of the first.
+// Modelled in tests/model/programs/ticker.pml.
 // Lifetime: a handle of the channel is a reference, and so is a pin. The last one takes the timer out.
 #pragma once
 

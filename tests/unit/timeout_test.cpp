@@ -156,12 +156,13 @@ TEST(TimeoutOfATask, TheEndOfTheSurroundingContextThrows) {
     }
 }
 
-TEST(TimeoutOfATask, TheSurroundingContextsDeadlineThrowsAndItsCauseIsKnown) {
-    const auto limited = sluice::with_timeout({}, 2ms, std::make_exception_ptr(5));
-    const auto f = []() -> task<int> {
+TEST(TimeoutOfATask, TheCauseOfTheSurroundingContextsEndIsKnown) {
+    const channel<int> never{0};
+    const auto source = sluice::with_cancel({});
+    const auto f = [](channel<int> ch) -> task<int> {
         int cause = 0;
         try {
-            static_cast<void>(co_await timeout(1h, wait_for_ever()));
+            static_cast<void>(co_await timeout(1h, receive_one(ch)));
         } catch (const canceled& c) {
             try {
                 if (c.cause()) std::rethrow_exception(c.cause());
@@ -171,21 +172,25 @@ TEST(TimeoutOfATask, TheSurroundingContextsDeadlineThrowsAndItsCauseIsKnown) {
         }
         co_return cause;
     };
-    EXPECT_EQ(sluice::go(limited, f).get(), 5);
+    auto h = sluice::go(source, f, never);
+    ASSERT_TRUE(eventually([&] { return receivers_waiting(never) == 1; }));
+    source.cancel(std::make_exception_ptr(5));
+    EXPECT_EQ(h.get(), 5);
 }
 
 TEST(TimeoutOfATask, EndsWithItsRun) {
+    const channel<int> never{0};
     std::atomic<bool> ended{false};
-    const auto child = [](std::atomic<bool>& to) -> task<> {
+    const auto child = [](channel<int> ch, std::atomic<bool>& to) -> task<> {
         try {
-            static_cast<void>(co_await timeout(1h, wait_for_ever()));
+            static_cast<void>(co_await timeout(1h, receive_one(ch)));
         } catch (const canceled&) {
             to = true;
         }
     };
     const auto main = [&]() -> task<> {
-        auto h = sluice::go(child, std::ref(ended));
-        co_await sluice::sleep_for(2ms);
+        auto h = sluice::go(child, never, std::ref(ended));
+        while (receivers_waiting(never) != 1) co_await sluice::yield();
     };
     run(main);
     EXPECT_TRUE(ended);
@@ -230,16 +235,17 @@ TEST(TimeoutOfATask, LimitsWhatIsShielded) {
 }
 
 TEST(TimeoutOfATask, LimitsWhatIsShieldedAtTheEndOfTheRun) {
+    const channel<int> never{0};
     std::atomic<bool> timed_out{false};
-    const auto child = [](std::atomic<bool>& to) -> task<> {
+    const auto child = [](channel<int> ch, std::atomic<bool>& to) -> task<> {
         try {
-            co_await wait_for_ever();
+            static_cast<void>(co_await ch.async_receive());
         } catch (const canceled&) {}
         to = co_await sluice::shielded(timeout(3ms, wait_for_ever())) == status::timed_out;
     };
     const auto main = [&]() -> task<> {
-        auto h = sluice::go(child, std::ref(timed_out));
-        co_await sluice::sleep_for(2ms);
+        auto h = sluice::go(child, never, std::ref(timed_out));
+        while (receivers_waiting(never) != 1) co_await sluice::yield();
     };
     run(main);
     EXPECT_TRUE(timed_out);

@@ -14,6 +14,7 @@ set(sluice_public_headers
     sluice/runtime.hpp
     sluice/resumption.hpp
     sluice/context.hpp
+    sluice/after_func.hpp
     sluice/timer.hpp
     sluice/wait_group.hpp
     sluice/sized_wait_group.hpp
@@ -49,6 +50,8 @@ set(sluice_detail_headers
     sluice/detail/channel_operations.hpp
     sluice/detail/child_wait.hpp
     sluice/detail/condition_core.hpp
+    sluice/detail/context_call.hpp
+    sluice/detail/context_scope.hpp
     sluice/detail/context_tree.hpp
     sluice/detail/deadline.hpp
     sluice/detail/elastic_threads.hpp
@@ -90,6 +93,8 @@ set(sluice_detail_headers
     sluice/detail/task_end.hpp
     sluice/detail/task_state.hpp
     sluice/detail/thread_state.hpp
+    sluice/detail/timed_channel.hpp
+    sluice/detail/timed_scope.hpp
     sluice/detail/timer_queue.hpp
     sluice/detail/undelivered.hpp
     sluice/detail/waiter.hpp

@@ -178,6 +178,13 @@ struct counted_ends {
         ends.first.counted_ = ends.second.counted_ = true;
         return ends;
     }
+    /// Not counted; adopts a reference.
+    template <class T>
+    static receiver<T> receiver_of(core_of<T>* core) noexcept {
+        receiver<T> end;
+        end.core_ = core;
+        return end;
+    }
 };
 
 }  // namespace detail

@@ -119,10 +119,24 @@ struct context_access {
     }
 };
 
+/// Ends `node` at `deadline`, unless an earlier one does.
+inline void start_deadline(context_node& node, time_point deadline) {
+    if (node.deadline != deadline || node.error() != context_error::none) return;
+    if (deadline <= std::chrono::steady_clock::now()) {
+        context_tree::cancel(node, context_error::deadline_exceeded, node.deadline_cause);
+    } else if (deadline != no_deadline) {
+        node.timer.at = deadline;
+        node.timer.context = &node;
+        multi_wait::timers_here().add(node.timer);
+    }
+}
+
 /// A value in the tree.
 template <class Key>
 struct value_node final : context_node {
-    value_node(context_node* under, typename Key::type v) : context_node{under}, value{std::move(v)} {}
+    value_node(context_node* under, typename Key::type v) : context_node{under}, value{std::move(v)} {
+        ends_only_with_parent = true;
+    }
     const void* value_of(const void* key) const noexcept override { return key == key_of<Key>() ? &value : nullptr; }
     typename Key::type value;
 };
@@ -140,6 +154,49 @@ struct token_node final : context_node {
         }
     };
     std::stop_callback<on_stop> follow;
+};
+
+/// A context with two parents.
+struct joined_node final : context_node {
+    joined_node(context_node* first, context_node* second) noexcept : context_node{first}, other{second} {
+        context_tree::retain(other);
+        deadline = other->deadline;
+    }
+    ~joined_node() override { context_tree::release(other); }
+    const context_node* second_parent() const noexcept override { return other; }
+    context_node* const other;
+};
+
+/// Ends a context with its second parent. References: one of the source's link, one of the registration.
+class second_end final : public context_callback, public pooled {
+public:
+    /// Ends `node`, which has another reference, at once if its second parent has ended.
+    static std::shared_ptr<void> link(joined_node& node) {
+        auto* const made = new second_end{node};
+        const auto unlink = [](second_end* e) noexcept {
+            if (context_tree::remove_callback(*e->node_.other, *e)) e->release();
+            e->release();
+        };
+        std::shared_ptr<void> ours{made, unlink, pool_allocator<second_end>{}};
+        made->references_.fetch_add(1, std::memory_order_relaxed);
+        if (!context_tree::add_callback(*node.other, *made)) made->context_ended();
+        return ours;
+    }
+
+    void context_ended() noexcept override {
+        context_tree::cancel(node_, node_.other->error(), node_.other->cause);
+        release();
+    }
+
+private:
+    explicit second_end(joined_node& node) noexcept : node_{node} { context_tree::retain(&node_); }
+    ~second_end() { context_tree::release(&node_); }
+    void release() noexcept {
+        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    }
+
+    joined_node& node_;
+    std::atomic<std::uint32_t> references_{1};
 };
 
 /// Waits for the end of a context: no case, one watch.
@@ -202,6 +259,21 @@ inline context_source with_cancel(const context& parent) {
         access::adopt(access::attached(std::make_unique<detail::context_node>(access::node(parent)))));
 }
 
+/// A child of both: ends with the first of them that ends, and as that did, or by itself.
+///
+/// It has the earlier deadline, and of each key the value of `a`, or else that of `b`. If both have ended before, it has
+/// ended as `a` did. Whoever ends `b` ends it too before its call returns; a second call at the same time need not wait.
+/// Complexity: nothing of it is left in `a` and `b` when the source has gone.
+[[nodiscard]] inline context_source any_of(const context& a, const context& b) {
+    using access = detail::context_access;
+    if (!access::node(b)) return with_cancel(a);
+    auto made = std::make_unique<detail::joined_node>(access::node(a), access::node(b));
+    detail::joined_node& node = *made;
+    context_source source = access::source(access::adopt(access::attached(std::move(made))));
+    access::link(source, detail::second_end::link(node));
+    return source;
+}
+
 /// A child of `parent` that ends at `deadline` with `deadline_exceeded` and the given cause, if nothing ends it before.
 /// An earlier deadline of the parent is kept. A deadline in the past has ended it when this returns.
 inline context_source with_deadline(const context& parent, std::chrono::steady_clock::time_point deadline,
@@ -210,17 +282,8 @@ inline context_source with_deadline(const context& parent, std::chrono::steady_c
     auto n = std::make_unique<detail::context_node>(access::node(parent));
     n->deadline = deadline;
     n->deadline_cause = std::move(cause);
-    detail::context_node* const node = access::attached(std::move(n));
-    context_source source = access::source(access::adopt(node));
-    if (node->deadline == deadline && !source.get().done()) {
-        if (deadline <= std::chrono::steady_clock::now()) {
-            detail::context_tree::cancel(*node, context_error::deadline_exceeded, node->deadline_cause);
-        } else if (deadline != detail::no_deadline) {
-            node->timer.at = deadline;
-            node->timer.context = node;
-            detail::multi_wait::timers_here().add(node->timer);
-        }
-    }
+    context_source source = access::source(access::adopt(access::attached(std::move(n))));
+    detail::start_deadline(*access::node(source), deadline);
     return source;
 }
 
@@ -243,6 +306,7 @@ context with_value(const context& parent, typename Key::type v) {
 inline context without_cancel(const context& parent) {
     using access = detail::context_access;
     auto n = std::make_unique<detail::context_node>(access::node(parent));
+    n->ends_only_with_parent = true;
     detail::context_tree::retain(access::node(parent));
     return access::adopt(n.release());
 }

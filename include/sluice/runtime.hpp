@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "context.hpp"
+#include "detail/context_scope.hpp"
 #include "detail/go.hpp"
 #include "detail/process_runtime.hpp"
 #include "task.hpp"
@@ -172,7 +173,7 @@ private:
     template <class R, class F, class... Args>
     friend R detail::run_main(runtime_options, F&&, Args&&...);
     friend detail::home_choice detail::home_here();
-    friend detail::home_choice detail::home_under(detail::context_node*);
+    friend detail::runtime_core& detail::runtime_here();
 
     explicit runtime(detail::runtime_core& of) noexcept : core_{&of} {}
 
@@ -272,6 +273,19 @@ template <class A>
 {
     return detail::shielded_awaitable<A>{std::forward<A>(awaitable)};
 }
+/// Awaits `awaitable` under `ctx` instead of the surrounding context: `co_await under(ctx, load(url));`.
+///
+/// What runs meanwhile ends with `ctx`, and like everything with its task and its run; `go` hands `ctx` on, and
+/// `current_context()` is below it. To end with the surrounding context too, derive `ctx` from `current_context()`.
+/// Under a shield only the end of `ctx` counts: `co_await shielded(under(limit, clean_up()));`.
+/// The end of `ctx` throws `canceled`, as that of the surrounding context does elsewhere.
+template <class A>
+[[nodiscard]] auto under(const context& ctx, A&& awaitable)
+    requires detail::task_awaitable<A> ||
+             (detail::task_result<std::remove_cvref_t<A>>::is_task && !std::is_lvalue_reference_v<A>)
+{
+    return detail::under_awaitable<A>{detail::context_access::node(ctx), std::forward<A>(awaitable)};
+}
 /// Calls `f` with blocking waits that the surrounding cancellation does not end.
 template <class F>
     requires std::invocable<F>
@@ -286,9 +300,13 @@ inline detail::home_choice detail::home_here() {
     return {&runtime::process().core_->root(), false};
 }
 
-inline detail::home_choice detail::home_under(context_node* node) {
+inline detail::runtime_core& detail::runtime_here() {
     auto& me = this_thread_state();
-    runtime_core& rt = me.task ? *me.task->where().runtime : *runtime::process().core_;
+    return me.task ? *me.task->where().runtime : *runtime::process().core_;
+}
+
+inline detail::home_choice detail::home_under(context_node* node) {
+    runtime_core& rt = runtime_here();
     return {node ? &context_tree::home_in(*node, rt) : &rt.make_home(nullptr), true};
 }
 

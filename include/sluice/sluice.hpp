@@ -2,6 +2,7 @@
 // sluice.hpp: every public header.
 #pragma once
 
+#include <sluice/after_func.hpp>
 #include <sluice/channel.hpp>
 #include <sluice/condition.hpp>
 #include <sluice/context.hpp>

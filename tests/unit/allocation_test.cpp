@@ -315,4 +315,37 @@ TEST(AllocationFromPools, ContextsMakeNone) {
               0);
 }
 
+// CX-24
+TEST(AllocationFromPools, ContextsBoundToAScopeMakeNone) {
+#if SLUICE_ASAN
+    GTEST_SKIP() << "contexts are heap blocks here";
+#endif
+    struct number {
+        using type = int;
+    };
+    const auto parent = sluice::with_cancel({});
+    const auto other = sluice::with_cancel({});
+    EXPECT_EQ(allocations_of([&] {
+                  const auto child = sluice::with_cancel(parent);
+                  const auto valued = sluice::with_value<number>(child, 1);
+                  const auto timed = sluice::with_timeout(valued, 1h);
+                  const auto joined = sluice::any_of(timed, other);
+                  const auto free = sluice::without_cancel(joined);
+              }),
+              0);
+    const auto call = sluice::after_func(parent, [] {});
+    EXPECT_EQ(allocations_of([&] { static_cast<void>(sluice::after_func(parent, [] {}).stop()); }), 0);
+}
+
+TEST(AllocationFromPools, EnteringAContextMakesNone) {
+#if SLUICE_ASAN
+    GTEST_SKIP() << "contexts are heap blocks here";
+#endif
+    const auto source = sluice::with_cancel({});
+    const auto nothing = []() -> task<> { co_return; };
+    const auto entered = [&] { return sluice::under(source, nothing()); };
+    const auto limited = [&] { return sluice::timeout(1h, nothing()); };
+    EXPECT_EQ(sluice::run(workers(1), allocations_in_task<decltype(entered), decltype(limited)>, entered, limited), 0);
+}
+
 }  // namespace

@@ -123,6 +123,18 @@ TEST(Context, WhoSeesTheEndSeesTheCauseAndTheToken) {
     }
 }
 
+// CX-23: this would hang.
+TEST(Context, IsAskedWithoutItsLock) {
+    const auto source = sluice::with_timeout(sluice::with_value<size>({}, 1), 1h);
+    const context c = source;
+    const sluice::detail::hold guard{sluice::detail::context_access::node(c)->mutex};
+    EXPECT_FALSE(c.done());
+    EXPECT_EQ(c.error(), context_error::none);
+    EXPECT_EQ(c.cause(), nullptr);
+    EXPECT_TRUE(c.deadline());
+    EXPECT_EQ(*c.value<size>(), 1);
+}
+
 // CX-04
 TEST(Context, TheFirstOfManyCancelsWins) {
     const auto source = sluice::with_cancel({});
@@ -188,6 +200,30 @@ TEST(Context, ChildrenThatWentAreForgotten) {
     EXPECT_EQ(children_of(root), 0u);
 }
 
+// CX-06
+TEST(Context, AHundredThousandDerivedAndDroppedLeaveNothing) {
+    const auto root = sluice::with_cancel({});
+    const auto other = sluice::with_cancel({});
+    const auto main = [&]() -> task<> {
+        for (int i = 0; i < 100'000; ++i) {
+            switch (i % 4) {
+                case 0: static_cast<void>(sluice::with_value<size>(sluice::with_cancel(root), i)); break;
+                case 1: static_cast<void>(sluice::with_timeout(root, 1h + std::chrono::milliseconds{i})); break;
+                case 2: static_cast<void>(sluice::any_of(root, other)); break;
+                default: static_cast<void>(sluice::without_cancel(root)); break;
+            }
+        }
+        co_return;
+    };
+    const auto from = sluice::detail::context_access::node(root)->references.load();
+    sluice::run(main);
+    EXPECT_EQ(children_of(root), 0u);
+    EXPECT_EQ(sluice::detail::context_access::node(root)->references.load(), from);
+    EXPECT_EQ(sluice::detail::context_access::node(other)->references.load(), 1u);
+    EXPECT_EQ(sluice::detail::context_access::node(other)->callbacks, nullptr);
+    EXPECT_FALSE(root.get().done());
+}
+
 // CX-07
 TEST(Context, AChildOfAnEndedContextHasEndedTheSameWay) {
     const auto root = sluice::with_cancel({});
@@ -198,6 +234,7 @@ TEST(Context, AChildOfAnEndedContextHasEndedTheSameWay) {
     EXPECT_EQ(number_of(sluice::with_value<size>(root, 1).cause()), 7);
 }
 
+// CX-22: what nobody cancels ends with its source.
 TEST(Context, TheDestructorOfASourceCancels) {
     context c;
     {
@@ -386,6 +423,159 @@ TEST(Context, ManyLayersOfAllKindsEndTogether) {
     EXPECT_EQ(*all.back().value<size>(), 23);
     root.cancel(because(9));
     for (const auto& c : all) EXPECT_EQ(number_of(c.cause()), 9);
+}
+
+// --- two parents -----------------------------------------------------------------------------------------------------
+
+TEST(AnyOf, EndsWithEitherAndAsThatDid) {
+    for (const bool second : {false, true}) {
+        const auto a = sluice::with_cancel({});
+        const auto b = sluice::with_cancel({});
+        const auto both = sluice::any_of(a, b);
+        const auto child = sluice::with_cancel(both);
+        EXPECT_FALSE(both.get().done());
+        (second ? b : a).cancel(because(second ? 2 : 1));
+        EXPECT_EQ(both.get().error(), context_error::canceled);
+        EXPECT_EQ(number_of(both.get().cause()), second ? 2 : 1);
+        EXPECT_EQ(number_of(child.get().cause()), second ? 2 : 1);
+        (second ? a : b).cancel(because(3));
+        EXPECT_EQ(number_of(both.get().cause()), second ? 2 : 1);
+    }
+}
+
+TEST(AnyOf, EndsByItselfAndLeavesBoth) {
+    const auto a = sluice::with_cancel({});
+    const auto b = sluice::with_cancel({});
+    const auto both = sluice::any_of(a, b);
+    both.cancel(because(4));
+    EXPECT_EQ(number_of(both.get().cause()), 4);
+    EXPECT_FALSE(a.get().done());
+    EXPECT_FALSE(b.get().done());
+}
+
+TEST(AnyOf, OfAnEndedOneHasEnded) {
+    const auto a = sluice::with_cancel({});
+    const auto b = sluice::with_cancel({});
+    b.cancel(because(2));
+    EXPECT_EQ(number_of(sluice::any_of(a, b).get().cause()), 2);
+    EXPECT_EQ(number_of(sluice::any_of(b, a).get().cause()), 2);
+    a.cancel(because(1));
+    EXPECT_EQ(number_of(sluice::any_of(a, b).get().cause()), 1);
+}
+
+TEST(AnyOf, WithTheBackgroundIsTheOther) {
+    const auto a = sluice::with_cancel({});
+    const auto left = sluice::any_of(a, context{});
+    const auto right = sluice::any_of(context{}, a);
+    const auto neither = sluice::any_of({}, {});
+    a.cancel(because(1));
+    EXPECT_EQ(number_of(left.get().cause()), 1);
+    EXPECT_EQ(number_of(right.get().cause()), 1);
+    EXPECT_FALSE(neither.get().done());
+}
+
+TEST(AnyOf, HasTheEarlierDeadline) {
+    const auto now = sluice::clock::now();
+    const auto early = sluice::with_deadline({}, now + 1h);
+    const auto late = sluice::with_deadline({}, now + 2h);
+    const auto none = sluice::with_cancel({});
+    EXPECT_EQ(sluice::any_of(early, late).get().deadline(), now + 1h);
+    EXPECT_EQ(sluice::any_of(late, early).get().deadline(), now + 1h);
+    EXPECT_EQ(sluice::any_of(none, late).get().deadline(), now + 2h);
+    EXPECT_EQ(sluice::any_of(late, none).get().deadline(), now + 2h);
+    EXPECT_FALSE(sluice::any_of(none, none).get().deadline());
+}
+
+TEST(AnyOf, EndsAtTheDeadlineOfTheSecond) {
+    const auto a = sluice::with_timeout({}, 1h);
+    const auto b = sluice::with_timeout({}, 2ms, because(2));
+    const auto both = sluice::any_of(a, b);
+    ASSERT_TRUE(eventually([&] { return both.get().done(); }));
+    EXPECT_EQ(both.get().error(), context_error::deadline_exceeded);
+    EXPECT_EQ(number_of(both.get().cause()), 2);
+}
+
+TEST(AnyOf, HasTheValuesOfTheFirstAndThenOfTheSecond) {
+    const context a = sluice::with_value<size>(sluice::with_value<colour>({}, "red"), 1);
+    const context b = sluice::with_value<other_size>(sluice::with_value<colour>({}, "blue"), 2);
+    const auto both = sluice::any_of(a, b);
+    const context inner = sluice::with_cancel(sluice::any_of(sluice::with_cancel({}), both));
+    for (const context& c : {both.get(), inner}) {
+        EXPECT_EQ(*c.value<size>(), 1);
+        EXPECT_EQ(*c.value<other_size>(), 2);
+        EXPECT_EQ(*c.value<colour>(), "red");
+    }
+    EXPECT_EQ(sluice::any_of(context{}, a).get().value<other_size>(), nullptr);
+}
+
+// CX-06
+TEST(AnyOf, LeavesNothingInItsParentsAndKeepsThem) {
+    const auto a = sluice::with_cancel({});
+    const auto b = sluice::with_cancel({});
+    for (int i = 0; i < 1'000; ++i) {
+        const auto both = sluice::any_of(a, b);
+        if (i % 2) both.cancel();
+    }
+    EXPECT_EQ(children_of(a), 0u);
+    EXPECT_EQ(sluice::detail::context_access::node(b)->callbacks, nullptr);
+    context kept;
+    {
+        const auto both = sluice::any_of(sluice::with_value<size>({}, 1), sluice::with_value<other_size>({}, 2));
+        kept = both;
+    }
+    EXPECT_EQ(*kept.value<other_size>(), 2);
+}
+
+TEST(AnyOf, EndsOnceWhenBothEndAtTheSameTimeOrItGoes) {
+    for (int i = 0; i < 300; ++i) {
+        const auto a = sluice::with_cancel({});
+        const auto b = sluice::with_cancel({});
+        std::optional<context_source> both{sluice::any_of(a, b)};
+        const context seen = *both;
+        {
+            const std::jthread first{[&] { a.cancel(because(1)); }};
+            const std::jthread second{[&] { b.cancel(because(2)); }};
+            if (i % 2) both.reset();
+        }
+        ASSERT_TRUE(seen.done());
+        const int winner = number_of(seen.cause());
+        ASSERT_TRUE(winner == 1 || winner == 2 || i % 2) << winner;
+    }
+}
+
+TEST(AnyOf, EndsTheWaitsOfATaskThatNamesIt) {
+    const auto main = []() -> task<status> {
+        const channel<int> never{0};
+        const auto a = sluice::with_cancel({});
+        const auto own = sluice::any_of(a, sluice::current_context());
+        const auto ending = [](context_source c) -> task<> {
+            c.cancel();
+            co_return;
+        };
+        auto b = sluice::with_cancel({});
+        const auto both = sluice::any_of(own, b);
+        auto h = sluice::go(ending, std::move(b));
+        const auto end = co_await never.async_receive(both);
+        co_await h;
+        co_return end.why();
+    };
+    EXPECT_EQ(sluice::run(main), status::canceled);
+}
+
+// It follows the task's own context by its second parent too.
+TEST(AnyOf, OfTheTasksOwnContextEndsByValue) {
+    runtime rt;
+    const channel<int> never{0};
+    const auto f = [](channel<int> ch) -> task<status> {
+        const auto other = sluice::with_cancel({});
+        const auto both = sluice::any_of(other, sluice::current_context());
+        const auto end = co_await ch.async_receive(both);
+        co_return end.why();
+    };
+    auto h = rt.go(f, never);
+    ASSERT_TRUE(eventually([&] { return receivers_waiting(never) == 1; }));
+    h.cancel();
+    EXPECT_EQ(h.get(), status::canceled);
 }
 
 // --- tokens and signals --------------------------------------------------------------------------------------------

@@ -110,6 +110,18 @@ TEST_F(ThreadsOnly, SelectsNeedNoOtherThread) {
     expect_no_more_than(0);
 }
 
+// CX-19, MX-10
+TEST_F(ThreadsOnly, ContextsNeedNoOtherThreadToFollowATokenOrTwoParents) {
+    std::stop_source stop;
+    const auto source = sluice::with_cancel({});
+    std::vector<sluice::context_source> all;
+    for (int i = 0; i < 100; ++i) all.push_back(sluice::any_of(source, sluice::context::from(stop.get_token())));
+    expect_no_more_than(0);
+    stop.request_stop();
+    for (const auto& s : all) EXPECT_TRUE(s.get().done());
+    expect_no_more_than(0);
+}
+
 // MX-10
 TEST_F(ThreadsOnly, GroupsAndPermitsNeedNoOtherThread) {
     sluice::wait_group group;

@@ -187,6 +187,20 @@ TEST_F(TimerQueue, ManyAddedAndRemovedAtRandomFireInOrder) {
 }
 
 // Q3: what is left moves to the heir, and can still be removed while it moves.
+// TI-08
+TEST_F(TimerQueue, AMillionAddedAndRemovedLeaveNothing) {
+    constexpr std::size_t many = 1'000'000;
+    const auto nodes = std::make_unique<timer_node[]>(many);
+    for (std::size_t i = 0; i < many; ++i) {
+        nodes[i].at = start + std::chrono::nanoseconds{(i * 7919) % 1'000'003};
+        queue.add(nodes[i]);
+    }
+    EXPECT_EQ(queue.earliest(), start);
+    for (std::size_t i = 0; i < many; ++i) ASSERT_TRUE(timer_queue::remove(nodes[(i * 7907) % many]));
+    EXPECT_EQ(queue.earliest(), no_deadline);
+    EXPECT_EQ(fire(start + 1h), 0u);
+}
+
 TEST_F(TimerQueue, LeavesItsTimersToItsHeir) {
     timer_queue& dying = timer_queue::make(&count_earlier, this);
     sleepers.emplace_back(start + 1s);

@@ -113,7 +113,7 @@ public:
     }
     channel_core(const channel_core&) = delete;
     channel_core& operator=(const channel_core&) = delete;
-    ~channel_core() {
+    virtual ~channel_core() {
         discard();
         if (ring_) deallocate(ring_, room_);
         // relaxed: we are the last.

@@ -11,7 +11,7 @@
 //     thread: who finds a node `ending` waits until it is settled. That takes moments, since nobody is woken and no
 //     code of users runs before; and waits go downwards only, so no two wait for each other.
 // C3  A child links itself under the parent's lock and looks at `ended` there: either the canceller finds it in the
-//     list, or it starts out ended. The same holds for watchers and homes.
+//     list, or it starts out ended. The same holds for watchers, homes and callbacks.
 // C4  Nodes are pinned while they are cancelled: a child whose last reference is gone is skipped.
 // C5  Wakes and callbacks run outside of every lock.
 #pragma once
@@ -34,11 +34,13 @@ namespace sluice {
 
 namespace detail {
 
-/// What after_func registered: started once when the context ends.
+/// What is called once, by whoever ends the context and without a lock. It keeps itself and the context alive from
+/// add_callback() until it has been called or remove_callback() has found it.
 struct context_callback {
     context_callback* next = nullptr;
     context_callback* prev = nullptr;
-    virtual void context_ended() noexcept = 0;  // owns itself from then on
+    enum class place : std::uint8_t { nowhere, listed, taken } stands = place::nowhere;  // under the context's lock
+    virtual void context_ended() noexcept = 0;
 
 protected:
     ~context_callback() = default;
@@ -56,6 +58,9 @@ struct context_node : pooled {
         return nullptr;
     }
 
+    /// Whose values come after those of `parent`, and whose end ends this too; or null.
+    virtual const context_node* second_parent() const noexcept { return nullptr; }
+
     context_error error() const noexcept {
         // seq_cst: the look of waiter.hpp, W6.
         return static_cast<context_error>(ended.load(std::memory_order_seq_cst));
@@ -67,6 +72,8 @@ struct context_node : pooled {
     std::atomic<phase> now{phase::live};
     context_node* const parent;   // referenced, or null
     bool follows_parent = false;  // stands in the parent's list of children
+    bool ends_only_with_parent = false;
+    bool is_of_one_task = false;  // made for its waits; go() does not hand it on
     time_point deadline = no_deadline;
     std::exception_ptr deadline_cause;
     std::exception_ptr cause;  // C1
@@ -152,19 +159,60 @@ struct context_tree {
         return first;
     }
 
-    /// The deadlines that a timer queue found passed.
-    static void end_due(due_contexts due) noexcept {
+    /// What a timer queue found due, besides waits.
+    static void end_due(due_timers due) noexcept {
         while (due) {
-            context_node* const n = due->context;
-            due = due->next_due;
+            timer_node& node = *due;
+            due = node.next_due;  // before the action: it may be due again at once (Q2)
+            if (node.action) {
+                node.action->time_has_come();
+                continue;
+            }
+            context_node* const n = node.context;
             cancel(*n, context_error::deadline_exceeded, n->deadline_cause);
             release(n);
         }
     }
 
+    /// False: the context has ended, and `c` will not be called.
+    static bool add_callback(context_node& n, context_callback& c) noexcept {
+        const hold guard{n.mutex};
+        if (n.error() != context_error::none) return false;  // C3
+        c.stands = context_callback::place::listed;
+        c.prev = nullptr;
+        c.next = n.callbacks;
+        if (n.callbacks) n.callbacks->prev = &c;
+        n.callbacks = &c;
+        return true;
+    }
+    /// False: it has been called, or is about to be.
+    static bool remove_callback(context_node& n, context_callback& c) noexcept {
+        const hold guard{n.mutex};
+        if (c.stands != context_callback::place::listed) return false;
+        c.stands = context_callback::place::nowhere;
+        (c.prev ? c.prev->next : n.callbacks) = c.next;
+        if (c.next) c.next->prev = c.prev;
+        return true;
+    }
+
+    /// Whether anything but the end of `n`'s parents could end it, or one of those can end so.
+    static bool can_end(const context_node* n) noexcept {
+        for (; n; n = n->follows_parent ? n->parent : nullptr)
+            if (!n->ends_only_with_parent) return true;
+        return false;
+    }
+
     static const void* value(const context_node* n, const void* key) noexcept {
-        for (; n; n = n->parent)
+        while (n) {
             if (const void* v = n->value_of(key)) return v;
+            const context_node* const second = n->second_parent();
+            if (!second) {
+                n = n->parent;
+            } else {
+                if (const void* v = value(n->parent, key)) return v;
+                n = second;
+            }
+        }
         return nullptr;
     }
 
@@ -172,6 +220,7 @@ struct context_tree {
     static bool follows(const context_node* n, const context_node* ancestor) noexcept {
         for (; n; n = n->parent) {
             if (n == ancestor) return true;
+            if (const context_node* const second = n->second_parent(); second && follows(second, ancestor)) return true;
             if (!n->follows_parent) return false;
         }
         return false;
@@ -229,7 +278,7 @@ private:
             for (home* h = n.homes; h; h = h->next_of_context) h->cancel_tasks(how, claim::cancellable, woken);
             source = n.source;
             callbacks = std::exchange(n.callbacks, nullptr);
-            for (auto* c = callbacks; c; c = c->next) c->prev = c;  // marks it as started
+            for (auto* c = callbacks; c; c = c->next) c->stands = context_callback::place::taken;
         }
         woken.wake_all();
         while (callbacks) std::exchange(callbacks, callbacks->next)->context_ended();
@@ -239,7 +288,10 @@ private:
 
 SLUICE_ALWAYS_INLINE bool task_state::must_stop() const noexcept {
     // seq_cst: the look of waiter.hpp, W6; a plain load on the machines we know.
-    return shields_ == 0 && (home_->ended.load(std::memory_order_seq_cst) != 0 || stop_requested());
+    if (shields_ == 0) [[likely]]
+        return home_->ended.load(std::memory_order_seq_cst) != 0 || stop_requested();
+    // Of a context that was entered under a shield only its own end counts, not that of the task or the run.
+    return !is_shielded() && home_->context && home_->context->error() != context_error::none;
 }
 
 /// The same without the end of the context: a stop of this task, or the end of its run.
@@ -262,14 +314,14 @@ inline context_node* task_state::pin_own_context() noexcept {
     return home_->context;
 }
 
-inline due_contexts timer_queue::fire(time_point now, wake_chain& woken) noexcept {
-    due_contexts due = nullptr;
+inline due_timers timer_queue::fire(time_point now, wake_chain& woken) noexcept {
+    due_timers due = nullptr;
     const hold guard{mutex};
     while (!heap_.empty() && heap_.front()->at <= now) {
         timer_node& n = *heap_.front();
         erase(0);
-        if (n.context) {
-            if (!context_tree::try_pin(*n.context)) continue;
+        if (n.context || n.action) {
+            if (!(n.context ? context_tree::try_pin(*n.context) : n.action->try_pin())) continue;
             n.next_due = due;
             due = &n;
         } else if (n.who->try_claim(n.turn)) {

@@ -168,6 +168,18 @@ private:
     }
 };
 
+/// The same for what the standard library allocates.
+template <class T>
+struct pool_allocator {
+    using value_type = T;
+    pool_allocator() noexcept = default;
+    template <class U>
+    pool_allocator(const pool_allocator<U>&) noexcept {}
+    T* allocate(std::size_t n) { return static_cast<T*>(frame_pool::allocate(n * sizeof(T))); }
+    void deallocate(T* p, std::size_t n) noexcept { frame_pool::deallocate(p, n * sizeof(T)); }
+    friend bool operator==(pool_allocator, pool_allocator) noexcept { return true; }
+};
+
 /// A base whose heap objects come from the pool.
 struct pooled {
     static void* operator new(std::size_t size) { return frame_pool::allocate(size); }

@@ -22,15 +22,19 @@ struct home_choice {
 /// Where the running task or callable lives; outside of any, the process's runtime.
 home_choice home_here();
 
+/// The runtime of the running task or callable; outside of any, the process's.
+runtime_core& runtime_here();
+
 /// A home below `node` (null: the background) in the runtime of the running task, or in the process's.
 home_choice home_under(context_node* node);
 
-/// Where a task started by `t` lives: in the home that `t` itself was started in. A context that `t` has made for
-/// itself is not handed on by `go`; whoever wants that passes it.
+/// Where a task started by `t` lives: in the home that `t` itself was started in, or under the context that it has
+/// entered since. A context that `t` has made for itself is not handed on by `go`; whoever wants that passes it.
 inline home_choice share_home_of(task_state& t) {
     home& h = t.where();
-    if (t.owns_context()) {
-        context_node* const shared = h.context->parent;
+    if (h.context && h.context->is_of_one_task) {
+        context_node* shared = h.context->parent;
+        while (shared && shared->is_of_one_task) shared = shared->parent;
         return {shared ? &context_tree::home_in(*shared, *h.runtime) : &h.runtime->make_home(nullptr), true};
     }
     if (h.is_root) return {&h, false};

@@ -136,7 +136,7 @@ public:
     bool try_now(const task_state* self) noexcept {
         me_ = this_thread_id();
         endable_ = self ? self->endable() : 0;
-        if (endable_ && names_own_context(self)) endable_ = claim::stoppable;
+        if (endable_ && names_own_context(self)) endable_ &= claim::stoppable;
         if (must_stop(self)) return end_with(canceled_position);
         if (prioritized_) {
             if (try_in_order()) return true;

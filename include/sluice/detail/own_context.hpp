@@ -25,7 +25,9 @@ struct own_context {
     static context_node* of_current_task() {
         task_state* const t = this_thread_state().task;
         if (!t) return nullptr;
-        if (!t->owns_context_) make(*t);
+        // One entered under a shield is not ended by the task's handle, and neither is what is derived from it.
+        const bool entered_under_a_shield = t->shields_ != 0 && !t->is_shielded();
+        if (!t->owns_context_ && !entered_under_a_shield) make(*t);
         context_tree::retain(t->home_->context);
         return t->home_->context;
     }
@@ -34,6 +36,7 @@ private:
     static void make(task_state& t) {
         home& shared = *t.home_;
         auto made = std::make_unique<context_node>(shared.context);
+        made->is_of_one_task = true;
         context_tree::attach(*made);
         context_node* const node = made.release();
         home& own = context_tree::home_in(*node, *shared.runtime);

@@ -57,11 +57,16 @@ public:
         if (!carrier) carrier = make_carrier();
         if (!carrier) return;
         carrier->carry(std::move(t));
-        {
-            const hold open{gate().mutex};
-            if (!gate().ended) return core().spawn(*carrier);
-        }
-        carrier->release();
+        if (!with_core([&](runtime_core& rt) noexcept { rt.spawn(*carrier); })) carrier->release();
+    }
+
+    /// Calls `f(core)` while the runtime cannot end. False: it has ended.
+    template <class F>
+    static bool with_core(F&& f) {
+        const hold open{gate().mutex};
+        if (gate().ended) return false;
+        f(core());
+        return true;
     }
 
 private:

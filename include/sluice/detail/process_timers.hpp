@@ -61,7 +61,7 @@ private:
             }
             if (queue_.is_due(std::chrono::steady_clock::now())) {
                 wake_chain woken;
-                const due_contexts due = queue_.fire(std::chrono::steady_clock::now(), woken);
+                const due_timers due = queue_.fire(std::chrono::steady_clock::now(), woken);
                 woken.wake_all();
                 context_tree::end_due(due);
             } else {

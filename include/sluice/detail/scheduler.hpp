@@ -16,7 +16,9 @@
 // S7  The monitor looks every millisecond while any worker is busy: at timers nobody had time for, and at workers
 //     that hold ready tasks behind one that has been running since the last look, which an idle worker may take,
 //     run-next included.
-// S8  When all workers of a run have been idle for a while, the monitor looks whether any task can still be woken. All
+// S8  The gate outlives the runtime. Who holds its lock and finds the runtime there may start something in it: close()
+//     takes the runtime out under that lock, and only when nothing is alive.
+// S9  When all workers of a run have been idle for a while, the monitor looks whether any task can still be woken. All
 //     tasks that live must wait, and have waited at one moment: two walks over them find the same words. A claimed task
 //     does not wait any more, so who is about to wake one is seen. It looks again, ever more rarely, while it finds
 //     tasks that run in threads, timers, or somebody outside (outside.hpp).
@@ -42,6 +44,12 @@ namespace sluice {
 
 namespace detail {
 
+/// The way into a runtime for those who may come after its end (S8).
+struct runtime_gate {
+    lock mutex;
+    runtime_core* runtime;
+};
+
 class runtime_core {
 public:
     /// `is_run`: there is a main task, whose caller an exception that nobody awaits can be thrown to.
@@ -51,6 +59,7 @@ public:
           is_nested_{this_thread_state().runtime != nullptr},
           timers_{timer_queue::make(&earlier_timer, this)},
           threads_{options_.max_threads} {
+        gate_->runtime = this;
         if (options_.workers == 0) options_.workers = std::max(1u, std::thread::hardware_concurrency());
         if (options_.ready_budget == 0) options_.ready_budget = 1;
         static_cast<void>(process_timers::queue());  // made before us, so it is there when a static runtime ends
@@ -134,7 +143,7 @@ public:
         }
     }
 
-    /// A thread of a task that waits until a time by itself counts as a timer (S8).
+    /// A thread of a task that waits until a time by itself counts as a timer (S9).
     class timed_block {
     public:
         explicit timed_block(runtime_core* in) noexcept : in_{in} {
@@ -153,6 +162,7 @@ public:
     // --- life -----------------------------------------------------------------------------------------------------
 
     home& root() noexcept { return *root_; }
+    const std::shared_ptr<runtime_gate>& gate() const noexcept { return gate_; }
     timer_queue& timers() noexcept { return timers_; }
     const runtime_options& options() const noexcept { return options_; }
 
@@ -180,7 +190,7 @@ public:
     void close() {
         cancel_everything();
         auto next_report = std::chrono::steady_clock::now() + options_.grace;
-        while (!nothing_alive()) {
+        while (!shut_if_nothing_is_alive()) {
             {
                 const hold guard{mutex_};
                 closer_waits_ = true;
@@ -422,7 +432,7 @@ private:
         const auto at = now();
         if (!timers_.is_due(at)) return false;
         wake_chain woken;
-        const due_contexts due = timers_.fire(at, woken);
+        const due_timers due = timers_.fire(at, woken);
         woken.wake_all();
         context_tree::end_due(due);
         return true;
@@ -522,7 +532,7 @@ private:
         }
     }
 
-    // --- deadlocks (S8) -------------------------------------------------------------------------------------------
+    // --- deadlocks (S9) -------------------------------------------------------------------------------------------
 
     struct snapshot {
         std::uint64_t waiting = 0;
@@ -597,6 +607,14 @@ private:
         return started_tasks() == ended;
     }
 
+    bool shut_if_nothing_is_alive() noexcept {
+        if (!nothing_alive()) return false;
+        const hold guard{gate_->mutex};
+        if (!nothing_alive()) return false;
+        gate_->runtime = nullptr;  // S8
+        return true;
+    }
+
     void cancel_everything() noexcept {
         context_tree::cancel(*root_->context, context_error::canceled, failure());
         wake_chain woken;
@@ -669,6 +687,8 @@ private:
     std::atomic<std::uint64_t> outside_ended_{0};
     std::atomic<std::uint64_t> stand_ins_{0};
     std::atomic<std::uint32_t> timed_blocks_{0};
+
+    const std::shared_ptr<runtime_gate> gate_ = std::make_shared<runtime_gate>();
 
     lock homes_mutex_;
     home* homes_ = nullptr;

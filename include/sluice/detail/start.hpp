@@ -46,7 +46,7 @@ public:
         : result_state<R>{in, counts_home, at}, call_{std::in_place, std::forward<G>(f), std::forward<As>(args)...} {}
 
     bool start() override {
-        if (this->must_stop()) {
+        if (!this->must_begin && this->must_stop()) {
             canceled_ = true;  // it never ran; its callable and arguments go in finish()
             return false;
         }

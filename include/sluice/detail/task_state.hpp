@@ -111,7 +111,13 @@ public:
     bool must_stop_itself() const noexcept;    // context_tree.hpp
     [[noreturn]] void throw_canceled() const;  // context_tree.hpp
     /// What may end a wait of this task (waiter.hpp, W6).
-    ticket endable() const noexcept { return shields_ == 0 ? claim::stoppable | claim::cancellable : 0; }
+    ticket endable() const noexcept {
+        if (shields_ == 0) [[likely]]
+            return claim::stoppable | claim::cancellable;
+        return is_shielded() ? 0 : claim::cancellable;
+    }
+    /// Whether a shield is up, and no context was entered under it (context_scope.hpp).
+    bool is_shielded() const noexcept { return shields_ != scope_shields_; }
 
     void suspend_at(std::coroutine_handle<> h) noexcept { target_ = h.address(); }
     std::coroutine_handle<> frame() const noexcept { return std::coroutine_handle<>::from_address(target_); }
@@ -146,6 +152,8 @@ public:
     context_node* pin_own_context() noexcept;  // context_tree.hpp
 
     home& where() const noexcept { return *home_; }
+    /// Before it is started, and unless it counts its home.
+    void move_to(home& other) noexcept { home_ = &other; }
     bool is_registered() const noexcept { return registered_; }
     bool owns_context() const noexcept { return owns_context_; }
 
@@ -162,6 +170,7 @@ public:
     std::uint8_t shard = 0;
     bool started = false;
     bool is_callable = false;  // runs on an elastic thread
+    bool must_begin = false;   // also in a run that is ending
     wait_list joiners;
 
     object_name name;
@@ -178,12 +187,14 @@ private:
     friend struct context_tree;
     friend class shield;
     friend struct own_context;
+    friend class context_scope;
 
     home* home_;
     bool counts_home_;
     bool registered_ = false;
     std::uint8_t shields_ = 0;
-    bool owns_context_ = false;  // home_ is of a context made for this task alone
+    std::uint8_t scope_shields_ = 0;  // up when the context was entered that surrounds it now
+    bool owns_context_ = false;       // home_ is of a context made for this task alone
     std::atomic<bool> ended_{false};
     std::atomic<bool> stop_requested_{false};
 

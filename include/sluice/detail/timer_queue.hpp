@@ -2,11 +2,13 @@
 // timer_queue.hpp: whose time has come?
 //
 // A heap of deadlines of four children a node, ordered by time and then by arrival. A timer ends a wait (claims its
-// waiter) or ends a context. Runtimes have a queue each, fired by whoever of their threads looks at it next; threads
+// waiter), ends a context, or does something else. Runtimes have a queue each, fired by whoever of their threads looks at it next; threads
 // outside share one of the process.
 // Q1  A node that has a queue is in the heap iff `slot != absent`; both change under the queue's lock.
 // Q2  fire() pops and claims under the lock, so a waiter that has removed its node, or found it gone, under the lock
 //     can leave: nobody touches the node any more.
+//     Contexts and actions are pinned there and get their due after it: under the lock nothing is ended, sent or woken.
+//     A pinned node is in the hands of who fired it: it is not added again before end_due() has come to it.
 // Q3  A queue's memory is immortal (recycled), since a node of a context may be moved to the process's queue while
 //     its owner is about to remove it: remove() looks again under the lock which queue it is.
 #pragma once
@@ -24,6 +26,17 @@ namespace sluice::detail {
 struct context_node;
 class timer_queue;
 
+/// What happens at a time, other than the end of a wait or of a context.
+struct timed_action {
+    /// Under the timers' lock. False: it is going.
+    virtual bool try_pin() noexcept = 0;
+    /// Without it, by whoever looked at the timers; gives the pin back.
+    virtual void time_has_come() noexcept = 0;
+
+protected:
+    ~timed_action() = default;
+};
+
 struct timer_node {
     static constexpr std::size_t absent = std::numeric_limits<std::size_t>::max();
 
@@ -33,12 +46,13 @@ struct timer_node {
     std::atomic<timer_queue*> queue{nullptr};
     waiter* who;  // a wait to end with `turn` ...
     ticket turn;
-    context_node* context = nullptr;  // ... or a context to end
+    context_node* context = nullptr;  // ... or a context to end ...
+    timed_action* action = nullptr;   // ... or what to do
     timer_node* next_due = nullptr;
 };
 
-/// Contexts whose deadline has passed, pinned, to be ended outside of the timers' lock.
-using due_contexts = timer_node*;
+/// Contexts and actions whose time has come, pinned, for context_tree::end_due() outside of the timers' lock.
+using due_timers = timer_node*;
 
 class timer_queue {
 public:
@@ -120,8 +134,8 @@ public:
 
     bool is_due(time_point now) const noexcept { return earliest() <= now; }
 
-    /// Claims the waiters whose time has come into `woken`; returns the contexts whose deadline passed.
-    due_contexts fire(time_point now, wake_chain& woken) noexcept;  // context_tree.hpp
+    /// Claims the waiters whose time has come into `woken`; returns what else is due.
+    due_timers fire(time_point now, wake_chain& woken) noexcept;  // context_tree.hpp
 
     lock mutex;
 

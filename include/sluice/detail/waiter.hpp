@@ -24,7 +24,7 @@
 //     `stoppable`: a stop of the task itself may end the wait; `cancellable`: the end of its context too. A shield takes
 //     both away, a wait that names the own context takes the second: its watch speaks for the context then.
 // W7  Lock order: guards of cases by address, then a wait's own arming lock, then either the timers' lock or one
-//     context's lock, then a registry shard.
+//     context's lock, then a registry shard. The lock of a timed channel's state comes before all of them.
 // W8  Who claims is done with the waiter's nodes and slots before it lets go of the lock it claimed under. From there
 //     to the wake it uses the waiter alone: the frame of a foreign coroutine may go meanwhile (foreign_waiter.hpp).
 #pragma once

@@ -25,7 +25,7 @@ void end_early(Group& group, const std::exception_ptr& why) noexcept {
 
 /// Makes a group, awaits `f(group)`, joins the group, and gives what `f` gave.
 ///
-/// If `f` throws, the group is cancelled first. All that the group started has ended when this returns or throws.
+/// If `f` throws, the group is cancelled first. The body of an `errgroup` runs under the group's context. All that the group started has ended when this returns or throws.
 /// Throws: the first error of an `errgroup`, which is also why its body was cancelled; else what `f` throws; else what
 ///     the wait of the group throws.
 /// Cancellation: passed on to the group's tasks; `canceled` comes after they have ended.
@@ -45,10 +45,14 @@ template <class Group = errgroup, class F, class... Args>
         detail::result_box<result> box;
         std::exception_ptr thrown;
         try {
-            if constexpr (std::is_void_v<result>) {
-                co_await std::invoke(body, group);
+            auto running = std::invoke(body, group);
+            if constexpr (requires { group.get_context(); }) {
+                const context inside = group.get_context();
+                if constexpr (std::is_void_v<result>) co_await under(inside, std::move(running));
+                else box.set_value(co_await under(inside, std::move(running)));
             } else {
-                box.set_value(co_await std::invoke(body, group));
+                if constexpr (std::is_void_v<result>) co_await std::move(running);
+                else box.set_value(co_await std::move(running));
             }
         } catch (...) {
             thrown = std::current_exception();

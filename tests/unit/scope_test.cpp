@@ -110,6 +110,27 @@ TEST(Scope, AnErrorOfItsErrgroupComesAfterTheJoin) {
     sluice::run(sluice::run_options{.workers = 1}, main);
 }
 
+TEST(Scope, TheFirstErrorOfItsErrgroupEndsItsBodyToo) {
+    const auto main = []() -> task<> {
+        const auto body = [](errgroup& all) -> task<int> {
+            all.go([]() -> task<> {
+                co_await sluice::yield();
+                throw std::runtime_error{"child"};
+            });
+            co_await sluice::sleep_for(1h);
+            co_return 1;
+        };
+        std::string what;
+        try {
+            static_cast<void>(co_await scope(body));
+        } catch (const std::runtime_error& e) {
+            what = e.what();
+        }
+        EXPECT_EQ(what, "child");
+    };
+    sluice::run(main);
+}
+
 TEST(Scope, IsCancelledWithItsTaskAndThrowsAfterTheJoin) {
     std::atomic<int> ended{0};
     const auto main = [&]() -> task<> {

@@ -45,7 +45,7 @@ public:
     [[nodiscard]] bool wait(detail::held_lock guard, Predicate&& holds, const context& until,
                             detail::place at = detail::place::current()) {
         return detail::wait_for_condition(terms(guard, detail::context_access::node(until), detail::no_deadline, at),
-                                          holds);
+                                          detail::predicate_ref{holds});
     }
     template <std::predicate Predicate>
     [[nodiscard]] bool wait(detail::held_lock guard, Predicate&& holds, std::stop_token until,

@@ -312,8 +312,8 @@ TEST(SelectChoice, ACaseThatIsNeverSelectedHasNoEffect) {
     {
         const auto sending = ch.async_send(std::move(mine));
         const auto receiving = ch.async_receive();
-        const auto send_case = on_send(ch, std::move(mine));
-        const auto receive_case = on_receive(ch, into);
+        [[maybe_unused]] const auto send_case = on_send(ch, std::move(mine));
+        [[maybe_unused]] const auto receive_case = on_receive(ch, into);
         const auto selecting = sluice::async_select(on_receive(ch, into), on_send(ch, std::move(mine)));
     }
     EXPECT_EQ(mine, std::string(50, 'x'));

@@ -78,6 +78,8 @@ public:
 private:
     template <class F, class... Args>
     friend auto detail::go_here(detail::home_choice, detail::place, F&&, Args&&...);
+    template <class Main, class F, class... Args>
+    friend Main detail::run_main(runtime_options, F&&, Args&&...);
 
     explicit join_handle(detail::result_state<R>* state) noexcept : state_{state} {}
 

@@ -213,6 +213,15 @@ TEST(Deadlock, ATaskThatWaitsForASignalAloneIsWaitedFor) {
 }
 #endif
 
+TEST(Deadlock, TasksThatWaitWhenTheMainTaskHasEndedAreOnlyCancelled) {
+    const channel<int> ch{0};
+    const auto main = [&]() -> task<> {
+        for (int i = 0; i < 100; ++i) sluice::go(receive_one, ch);
+        co_await sluice::yield();
+    };
+    for (int i = 0; i < 20; ++i) EXPECT_NO_THROW(sluice::run(main));
+}
+
 TEST(Deadlock, ATimerIsWaitedFor) {
     EXPECT_NO_THROW(sluice::run([]() -> task<> { co_await sluice::sleep_for(100ms); }));
 }

@@ -57,6 +57,7 @@ template <class R, class F, class... Args>
 R run_main(runtime_options options, F&& f, Args&&... args) {
     runtime_core core{std::move(options), true};
     auto main = go_here({&core.root(), false}, {}, std::forward<F>(f), std::forward<Args>(args)...);
+    core.main_started(*main.state_);
     struct closer {
         runtime_core& core;
         ~closer() { core.close(); }

@@ -14,6 +14,12 @@ namespace sluice::detail {
 class process_timers {
 public:
     static timer_queue& queue() { return instance().queue_; }
+    /// Whether a timer is pending, or its time has come and not all has been done yet.
+    static bool has_work() noexcept {
+        auto& me = instance();
+        // In this order: who takes the last timer out has said before that he is at it.
+        return me.queue_.earliest() != no_deadline || me.is_firing_.load(std::memory_order_seq_cst);
+    }
 
 private:
     static process_timers& instance() {
@@ -60,10 +66,12 @@ private:
                 if (stopping_) return;
             }
             if (queue_.is_due(std::chrono::steady_clock::now())) {
+                is_firing_.store(true, std::memory_order_seq_cst);
                 wake_chain woken;
                 const due_timers due = queue_.fire(std::chrono::steady_clock::now(), woken);
                 woken.wake_all();
                 context_tree::end_due(due);
+                is_firing_.store(false, std::memory_order_seq_cst);
             } else {
                 futex_wait(bell_, rung, queue_.earliest());
             }
@@ -73,6 +81,7 @@ private:
     timer_queue& queue_;
     lock mutex_;
     bool stopping_ = false;
+    std::atomic<bool> is_firing_{false};
     std::thread thread_;
     std::atomic<std::uint32_t> bell_{0};
 };

@@ -21,7 +21,8 @@
 // S9  When all workers of a run have been idle for a while, the monitor looks whether any task can still be woken. All
 //     tasks that live must wait, and have waited at one moment: two walks over them find the same words. A claimed task
 //     does not wait any more, so who is about to wake one is seen. It looks again, ever more rarely, while it finds
-//     tasks that run in threads, timers, or somebody outside (outside.hpp).
+//     tasks that run in threads, timers, or somebody outside (outside.hpp). Once the main task has ended, the caller of
+//     the run is about to cancel the others, so it looks no more.
 #pragma once
 
 #include <chrono>
@@ -160,6 +161,14 @@ public:
     };
 
     // --- life -----------------------------------------------------------------------------------------------------
+
+    /// The main task of a run has been started (S9).
+    void main_started(task_state& t) noexcept {
+        main_.store(&t, std::memory_order_relaxed);
+        // Under the lock: either end_task() finds it, or its end is seen here.
+        const hold guard{t.join_mutex};
+        main_runs_.store(!t.has_ended(), std::memory_order_seq_cst);
+    }
 
     home& root() noexcept { return *root_; }
     const std::shared_ptr<runtime_gate>& gate() const noexcept { return gate_; }
@@ -553,7 +562,8 @@ private:
 
     // When to look again; no_deadline: when something has happened.
     time_point look_for_a_deadlock(time_point quiet_since) {
-        if (!is_run_ || options_.may_wake == outside::any || judged_) return no_deadline;
+        if (options_.may_wake == outside::any || judged_) return no_deadline;
+        if (!main_runs_.load(std::memory_order_seq_cst)) return no_deadline;
         const auto now = std::chrono::steady_clock::now();
         const auto quiet_for = std::max<time_point::duration>(now - quiet_since, std::chrono::milliseconds{10});
         const auto later = now + std::min<time_point::duration>(quiet_for, std::chrono::seconds{1});
@@ -578,7 +588,7 @@ private:
     }
 
     bool has_timers() const noexcept {
-        return timers_.earliest() != no_deadline || process_timers::queue().earliest() != no_deadline ||
+        return timers_.earliest() != no_deadline || process_timers::has_work() ||
                timed_blocks_.load(std::memory_order_seq_cst) != 0;
     }
 
@@ -665,7 +675,9 @@ private:
 
     runtime_options options_;
     const bool is_run_;
-    const bool is_nested_;             // made by a thread that serves another runtime
+    const bool is_nested_;  // made by a thread that serves another runtime
+    std::atomic<task_state*> main_{nullptr};
+    std::atomic<bool> main_runs_{false};
     bool judged_ = false;              // of the monitor: the run has ended in a deadlock
     bool said_that_all_wait_ = false;  // likewise
     timer_queue& timers_;

@@ -72,6 +72,7 @@ inline void runtime_core::end_task(task_state& t) noexcept {
     {
         const hold guard{t.join_mutex};
         t.ended_.store(true, std::memory_order_release);
+        if (main_.load(std::memory_order_relaxed) == &t) main_runs_.store(false, std::memory_order_seq_cst);
         while (wait_node* n = t.joiners.claim_front()) woken.push(*n->who);
     }
     woken.wake_all();

@@ -160,6 +160,10 @@ private:
     // Precondition: a slot is held.
     template <class F, class... Args>
     bool start(F&& f, Args&&... args) {
+        if (get_context().done()) {  // with the slot of a task whose error has ended the group meanwhile
+            slots_.release();
+            return false;
+        }
         try {
             group_.go(*this, {}, std::forward<F>(f), std::forward<Args>(args)...);
         } catch (...) {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "context_tree.hpp"
+#include "outside.hpp"
 
 namespace sluice::detail {
 

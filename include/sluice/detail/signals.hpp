@@ -26,6 +26,7 @@
 #endif
 
 #include "context_tree.hpp"
+#include "outside.hpp"
 
 namespace sluice {
 

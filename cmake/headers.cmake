@@ -43,6 +43,7 @@ set(sluice_detail_headers
     sluice/detail/block.hpp
     sluice/detail/channel_batches.hpp
     sluice/detail/channel_core.hpp
+    sluice/detail/channel_facts.hpp
     sluice/detail/channel_emplace.hpp
     sluice/detail/channel_ends.hpp
     sluice/detail/channel_for_each.hpp
@@ -50,6 +51,7 @@ set(sluice_detail_headers
     sluice/detail/channel_operations.hpp
     sluice/detail/child_wait.hpp
     sluice/detail/condition_core.hpp
+    sluice/detail/coarse_clock.hpp
     sluice/detail/context_call.hpp
     sluice/detail/context_scope.hpp
     sluice/detail/context_tree.hpp
@@ -98,4 +100,5 @@ set(sluice_detail_headers
     sluice/detail/timer_queue.hpp
     sluice/detail/undelivered.hpp
     sluice/detail/waiter.hpp
+    sluice/detail/wait_graph.hpp
     sluice/detail/worker.hpp)

@@ -67,10 +67,10 @@ public:
     /// Precondition: `capacity` is no negative number.
     explicit channel(std::size_t capacity, overflow policy = overflow::wait,
                      detail::place at = detail::place::current())
-        : detail::channel_handle<T>{new detail::core_of<T>{detail::checked_capacity(capacity, at), policy}} {}
+        : detail::channel_handle<T>{new detail::core_of<T>{detail::checked_capacity(capacity, at), policy, at}} {}
     /// A channel whose buffer grows: a send never waits. Memory is the only bound, so prefer a capacity.
-    explicit channel(unbounded_t)
-        : detail::channel_handle<T>{new detail::core_of<T>{detail::core_of<T>::unlimited, overflow::wait}} {}
+    explicit channel(unbounded_t, detail::place at = detail::place::current())
+        : detail::channel_handle<T>{new detail::core_of<T>{detail::core_of<T>::unlimited, overflow::wait, at}} {}
 
     /// Ends the sending: waiting and later sends end with `closed`, receivers get what is buffered and then `closed`.
     /// Returns whether this call closed it. Precondition: not nil.
@@ -202,8 +202,8 @@ template <class T>
     return detail::counted_ends::of(channel<T>{capacity, policy, at});
 }
 template <class T>
-[[nodiscard]] std::pair<sender<T>, receiver<T>> make_channel(unbounded_t) {
-    return detail::counted_ends::of(channel<T>{unbounded});
+[[nodiscard]] std::pair<sender<T>, receiver<T>> make_channel(unbounded_t, detail::place at = detail::place::current()) {
+    return detail::counted_ends::of(channel<T>{unbounded, at});
 }
 
 }  // namespace sluice

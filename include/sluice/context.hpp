@@ -316,7 +316,8 @@ inline context without_cancel(const context& parent) {
 inline context_source notify_context(const context& parent, std::initializer_list<int> signals) {
     using access = detail::context_access;
     context_source source = with_cancel(parent);
-    access::link(source, detail::signal_watch::add(access::node(source.get()), signals));
+    auto ends_it = std::make_shared<detail::signal_ends_context>(access::node(source.get()));
+    access::link(source, detail::signal_watch::add(std::move(ends_it), signals));
     return source;
 }
 

@@ -68,7 +68,7 @@ public:
     std::size_t waiting() const { return core_.waiting(); }
 
 protected:
-    exclusive_lockable() noexcept = default;
+    explicit exclusive_lockable(blockers* readers_known = nullptr) noexcept : core_{readers_known} {}
     ~exclusive_lockable() = default;
 
 private:
@@ -95,6 +95,8 @@ private:
 /// For many readers and few writers there is `shared_mutex`; to bound how many are inside, `semaphore`.
 /// Fairness: strict FIFO. An unlock hands the lock to the next in line, and nobody overtakes.
 /// Not recursive: who locks it again waits for ever, or until what ends the wait.
+/// Deadlock: those who wait for each other's locks in a circle, or for their own, are told to the diagnostics as soon as
+///     the circle closes, with the places of their waits and where each lock was taken; also of plain threads.
 /// Cancellation: a stop requested before the call wins over a free lock. Who leaves the queue lets the next one in.
 ///     Code that names no context gets the exception `canceled` and holds nothing.
 /// Select: `on(m.async_lock(), guard)` stores the guard in a variable; without one the lock is given back at once.

@@ -8,6 +8,7 @@
 #include "detail/context_scope.hpp"
 #include "detail/go.hpp"
 #include "detail/process_runtime.hpp"
+#include "detail/signals.hpp"
 #include "task.hpp"
 
 namespace sluice {
@@ -181,6 +182,31 @@ private:
 
     std::unique_ptr<detail::runtime_core> own_;  // null: the process's
     detail::runtime_core* core_;
+};
+
+/// While one lives, a signal of the process lists the tasks of every runtime to its diagnostics, as `runtime::dump` does,
+/// and the program goes on. In Go that signal is SIGQUIT, which terminals send for Ctrl-\.
+///
+/// Deadlock: no life; a run in which all wait ends all the same.
+/// Throws: `std::invalid_argument` if there is no such signal; `std::runtime_error` where there are no POSIX signals.
+///
+///     const sluice::dump_on_signal dumps{SIGQUIT};
+class [[nodiscard]] dump_on_signal {
+public:
+    explicit dump_on_signal(int number) : watch_{detail::signal_watch::add(std::make_shared<dumps>(), {number})} {}
+    dump_on_signal(const dump_on_signal&) = delete;
+    dump_on_signal& operator=(const dump_on_signal&) = delete;
+
+private:
+    struct dumps final : detail::signal_listener {
+        void signal_came(int number) noexcept override {
+            try {
+                detail::runtime_core::dump_all("sluice: signal " + std::to_string(number) + ": the tasks:\n");
+            } catch (const std::bad_alloc&) {}  // what cannot be told
+        }
+    };
+
+    std::shared_ptr<void> watch_;
 };
 
 /// Starts `f(args...)` and returns a handle to its end.

@@ -25,7 +25,7 @@ public:
     /// A `std::shared_lock` that holds the mutex shared, or nothing. `[[nodiscard]]`: dropping it unlocks at once.
     using shared_guard = detail::kept_guard<std::shared_lock<shared_mutex>>;
 
-    shared_mutex() noexcept = default;
+    shared_mutex() noexcept : exclusive_lockable{&readers_known_} {}
 
     /// Returns holding it shared. Blocks the thread while a writer holds it or waits.
     void lock_shared(detail::place at = detail::place::current()) { static_cast<void>(detail::block(reading(at))); }
@@ -83,6 +83,8 @@ public:
     std::size_t readers() const { return core_.readers(); }
 
 private:
+    detail::blockers readers_known_;
+
     using shared_operation = detail::guarded_lock_operation<shared_guard>;
 
     detail::lock_operation reading(detail::place at) noexcept { return {core_, detail::lock_mode::shared, at}; }

@@ -66,8 +66,9 @@ template <class Rep, class Period>
 /// `on_timeout`, which needs no channel. Outside of any runtime a thread of the process keeps the time.
 /// Complexity: O(log n) among n timers, and as much to let it go.
 template <class Rep, class Period>
-[[nodiscard]] receiver<clock::time_point> after(std::chrono::duration<Rep, Period> d) {
-    auto* const made = new detail::timed_channel;
+[[nodiscard]] receiver<clock::time_point> after(std::chrono::duration<Rep, Period> d,
+                                                detail::place at = detail::place::current()) {
+    auto* const made = new detail::timed_channel{at};
     auto moment = detail::counted_ends::receiver_of<clock::time_point>(made);
     made->start(detail::deadline_after(d), clock::duration::zero());
     return moment;
@@ -88,7 +89,7 @@ public:
     /// Starts it. Precondition: `period > 0`.
     template <class Rep, class Period>
     explicit ticker(std::chrono::duration<Rep, Period> period, detail::place at = detail::place::current())
-        : core_{new detail::timed_channel}, ticks_{detail::counted_ends::receiver_of<clock::time_point>(core_)} {
+        : core_{new detail::timed_channel{at}}, ticks_{detail::counted_ends::receiver_of<clock::time_point>(core_)} {
         reset(period, at);
     }
     ticker(ticker&& other) noexcept : core_{std::exchange(other.core_, nullptr)}, ticks_{std::move(other.ticks_)} {}

@@ -6,12 +6,16 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <source_location>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <sluice/channel.hpp>
 #include <sluice/context.hpp>
 #include <sluice/runtime.hpp>
+#include <sluice/select.hpp>
+#include <sluice/selector.hpp>
 #include <sluice/semaphore.hpp>
 #include <sluice/timer.hpp>
 #include <sluice/wait_group.hpp>
@@ -73,7 +77,45 @@ TEST(Deadlock, ItsReportTellsOfEachTaskWhereItWasStartedAndWaitsAndForWhat) {
     const std::string here = __FILE__;
     std::size_t places = 0;
     for (auto at = report.find(here); at != std::string::npos; at = report.find(here, at + 1)) ++places;
-    EXPECT_EQ(places, 4u) << report;
+    EXPECT_EQ(places, 5u) << report;  // of two tasks, and where the channel was made
+}
+
+TEST(Deadlock, ItsReportTellsOfEachChannelWhereItWasMadeItsCapacityAndItsHandlesAndForHowLongATaskWaits) {
+    const std::string line = ":" + std::to_string(std::source_location::current().line() + 2) + " ";
+    const auto main = []() -> task<> {
+        const channel<int> ch{4};
+        const channel<int> again = ch;
+        co_await receive_one(again);
+    };
+    const std::string report = report_of(main);
+    EXPECT_TRUE(contains(report, "a channel for 4 values, made at " + (__FILE__ + line))) << report;
+    EXPECT_TRUE(contains(report, "; handles: 3")) << report;
+    EXPECT_TRUE(contains(report, ", for ")) << report;
+}
+
+TEST(Deadlock, ItsReportListsTheCasesOfASelect) {
+    const auto main = []() -> task<> {
+        const channel<int> values{0};
+        values.name("values");
+        sluice::received<int> v;
+        static_cast<void>(
+            co_await sluice::async_select(sluice::on_receive(values, v), sluice::on_send(channel<int>{}, 1)));
+    };
+    const std::string report = report_of(main);
+    EXPECT_TRUE(contains(report, "waits for select at ")) << report;
+    EXPECT_TRUE(contains(report, "case receive on \"values\"\n      a channel without a buffer")) << report;
+    EXPECT_TRUE(contains(report, "case send\n      a nil channel is never ready")) << report;
+}
+
+TEST(Deadlock, ASelectorOfManyCasesIsListedInPart) {
+    const auto main = []() -> task<> {
+        sluice::selector any;
+        std::vector<channel<int>> channels;
+        for (int i = 0; i < 20; ++i) any.add(sluice::on_receive(channels.emplace_back(0)));
+        static_cast<void>(co_await any.async_select());
+    };
+    const std::string report = report_of(main);
+    EXPECT_TRUE(contains(report, "and 12 cases more")) << report;
 }
 
 TEST(Deadlock, TheReportsNamesOfCoroutinesAreThoseOfTheSource) {

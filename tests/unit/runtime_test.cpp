@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <csignal>
 #include <ctime>
 #include <functional>
 #include <memory>
@@ -1317,6 +1318,36 @@ TEST(RuntimeTells, EverythingWhileTasksRunOn) {
 }
 
 // --- contracts -----------------------------------------------------------------------------------------------------
+
+#if defined(__unix__)
+TEST(Runtime, ASignalListsTheTasksOfEachRuntimeWhenAskedForAndEverythingGoesOn) {
+    std::mutex mutex;
+    std::string said;
+    run_options options = one_worker();
+    options.diagnostics = [&](std::string_view text) {
+        const std::lock_guard guard{mutex};
+        said += text;
+    };
+    runtime rt{options};
+    auto h = rt.go(wait_for_ever);
+    ASSERT_TRUE(eventually([&] { return somebody_waits_for(rt, "receive"); }));
+    {
+        const sluice::dump_on_signal dumps{SIGUSR2};
+        ASSERT_EQ(std::raise(SIGUSR2), 0);
+        ASSERT_TRUE(eventually([&] {
+            const std::lock_guard guard{mutex};
+            return !said.empty();
+        }));
+    }
+    const std::lock_guard guard{mutex};
+    EXPECT_NE(said.find("sluice: signal " + std::to_string(SIGUSR2) + ": the tasks:"), std::string::npos) << said;
+    EXPECT_NE(said.find("waits for receive at "), std::string::npos) << said;
+    EXPECT_FALSE(h.done());
+    h.cancel();
+}
+
+TEST(Runtime, ASignalThatDoesNotExistIsRefused) { EXPECT_THROW(sluice::dump_on_signal{0}, std::invalid_argument); }
+#endif
 
 TEST(RuntimeDeathTest, JoiningNothingIsAViolation) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");

@@ -87,6 +87,9 @@ public:
         return op_.result();
     }
 
+protected:
+    bool is_done() const noexcept { return done_; }
+
 private:
     SLUICE_NOINLINE bool try_under_guard() noexcept {
         auto* const guard = op_.guard();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "await.hpp"
+#include "report.hpp"
 
 namespace sluice::detail {
 
@@ -26,6 +27,9 @@ SLUICE_NOINLINE auto block_waiting(Op op, bool may_begin) {
         if (may_begin && op.changes_without_us() && !this_thread_state().worker)
             for (backoff wait{6}; wait.pause();)
                 if (try_once(op)) return op.result();
+    waits_in_graph edge;
+    if constexpr (requires { &Op::in_the_way; })
+        if (may_begin) edge.begin(actor::here({}), op.kind(), op.object(), &Op::in_the_way, op.where);
     return ended_early<Op>{std::move(op), nullptr, no_deadline}.block();
 }
 

@@ -84,7 +84,7 @@ public:
         return count_;
     }
     wait_kind kind() const noexcept { return wait_kind::send; }
-    const void* object() const noexcept { return core_; }
+    const void* object() const noexcept { return core_ ? &core_->facts : nullptr; }
 
     place where;
 
@@ -157,7 +157,7 @@ public:
     }
     std::vector<T> ended_by(status) noexcept { return {}; }
     wait_kind kind() const noexcept { return wait_kind::receive; }
-    const void* object() const noexcept { return core_; }
+    const void* object() const noexcept { return core_ ? &core_->facts : nullptr; }
     auto for_task(task_state& self) noexcept {
         static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__,
                       "a coroutine's frame may not honour this alignment: send a pointer, or use the blocking form");

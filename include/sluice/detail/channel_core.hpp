@@ -17,6 +17,7 @@
 
 #include "../status.hpp"
 #include "await.hpp"
+#include "channel_facts.hpp"
 #include "expect.hpp"
 #include "nested_channels.hpp"
 #include "object_names.hpp"
@@ -87,10 +88,11 @@ class send_node;
 
 class channel_base : public nested_end {
 public:
+    channel_base(std::size_t capacity, place made_at) noexcept : facts{capacity, made_at} {}
+
     biased_lock mutex;
     wait_list receivers;
     wait_list senders;
-    std::atomic<std::uint32_t> handles{1};
     std::atomic<std::uint32_t> counted_senders{0};  // of make_channel
     std::atomic<std::uint32_t> counted_receivers{0};
     std::atomic<std::size_t> count{0};  // written under the lock, read anywhere
@@ -98,18 +100,20 @@ public:
     std::exception_ptr error;           // written before closed
     std::size_t dropped = 0;
     object_name name;
+    channel_facts facts;
 };
 
 template <class T>
 class channel_core : public channel_base, public pooled {
 public:
     using slot = parcel<T>;
-    static constexpr std::size_t unlimited = static_cast<std::size_t>(-1);
+    static constexpr std::size_t unlimited = channel_facts::unlimited;
 
-    channel_core(std::size_t capacity, overflow policy) : capacity_{capacity}, policy_{policy} {
+    channel_core(std::size_t capacity, overflow policy, place made_at)
+        : channel_base{capacity, made_at}, policy_{policy} {
         static_assert(std::is_nothrow_destructible_v<T>,
                       "a channel destroys values where nobody can catch: the destructor of an element must not throw");
-        if (capacity_ != unlimited && capacity_ != 0) ring_ = allocate(room_ = capacity_);
+        if (capacity != unlimited && capacity != 0) ring_ = allocate(room_ = capacity);
     }
     channel_core(const channel_core&) = delete;
     channel_core& operator=(const channel_core&) = delete;
@@ -120,20 +124,20 @@ public:
         delete undelivered_.load(std::memory_order_relaxed);
     }
 
-    std::size_t capacity() const noexcept { return capacity_; }
+    std::size_t capacity() const noexcept { return facts.capacity; }
 
     /// Without the lock. False: at this moment nothing could be sent or received without waiting.
     bool may_be_sent_to() const noexcept {
-        return capacity_ == 0 || policy_ != overflow::wait || count.load(std::memory_order_relaxed) < capacity_ ||
+        return capacity() == 0 || policy_ != overflow::wait || count.load(std::memory_order_relaxed) < capacity() ||
                closed.load(std::memory_order_relaxed);
     }
     bool may_be_received_from() const noexcept {
-        return capacity_ == 0 || count.load(std::memory_order_relaxed) != 0 || closed.load(std::memory_order_relaxed);
+        return capacity() == 0 || count.load(std::memory_order_relaxed) != 0 || closed.load(std::memory_order_relaxed);
     }
 
-    void retain() noexcept { handles.fetch_add(1, std::memory_order_relaxed); }
+    void retain() noexcept { facts.handles.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept {
-        if (handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+        if (facts.handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
         if constexpr (std::is_trivially_destructible_v<T>) delete this;
         else end_nested(*this, [](nested_end& me) noexcept { delete static_cast<channel_core*>(&me); });
     }
@@ -174,14 +178,14 @@ public:
             push(source.take_value());
             return send_state::sent;
         }
-        if (policy_ == overflow::wait && capacity_ != unlimited) return send_state::must_wait;
+        if (policy_ == overflow::wait && capacity() != unlimited) return send_state::must_wait;
         return try_send_to_full(source, dropped_value);
     }
 
     /// Without the lock: what its favourite can do without meeting anybody. False: it takes try_send under the lock.
     template <class Source>
     SLUICE_ALWAYS_INLINE bool send_at_once(Source& source, thread_id me) noexcept {
-        if (capacity_ == 0) return false;
+        if (capacity() == 0) return false;
         const thread_id seat = mutex.acquire_as_favourite(me);
         if (seat == seats_inside) return false;
         const bool possible = count.load(std::memory_order_relaxed) < room_ && receivers.empty() &&
@@ -192,7 +196,7 @@ public:
     }
     /// Likewise. False: it takes try_receive under the lock.
     SLUICE_ALWAYS_INLINE bool receive_at_once(std::optional<slot>& into, thread_id me) noexcept {
-        if (capacity_ == 0) return false;
+        if (capacity() == 0) return false;
         const thread_id seat = mutex.acquire_as_favourite(me);
         if (seat == seats_inside) return false;
         const bool possible = count.load(std::memory_order_relaxed) != 0 && senders.empty();
@@ -204,9 +208,9 @@ public:
 private:
     template <class Source>
     SLUICE_NOINLINE send_state try_send_to_full(Source& source, std::optional<slot>& dropped_value) noexcept {
-        if (capacity_ == unlimited) return send_state::grow;
+        if (capacity() == unlimited) return send_state::grow;
         if (policy_ == overflow::drop_newest) return send_state::full;
-        if (capacity_ == 0) return send_state::must_wait;  // nothing to drop
+        if (capacity() == 0) return send_state::must_wait;  // nothing to drop
         dropped_value.emplace(pop());
         ++dropped;
         push(source.take_value());
@@ -355,7 +359,6 @@ private:
         while (count.load(std::memory_order_relaxed) != 0) tell_undelivered(pop().open());
     }
 
-    const std::size_t capacity_;
     const overflow policy_;
     std::size_t room_ = 0;       // slots in the ring
     std::size_t head_ = 0;       // the oldest value

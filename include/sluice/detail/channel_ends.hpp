@@ -68,10 +68,10 @@ public:
     /// Throws: `std::bad_alloc`; the name is as before. Precondition: not nil.
     void name(std::string_view called, place at = place::current()) const {
         SLUICE_EXPECT_AT(core_ != nullptr, "name of a nil channel", at);
-        core_->name.give(core_, called);
+        core_->name.give(id(), called);
     }
     /// The name it was given last, or an empty one.
-    std::string name() const { return core_ ? object_name::of(core_) : std::string{}; }
+    std::string name() const { return core_ ? object_name::of(id()) : std::string{}; }
 
     /// From now on `f(T&&)` (for `channel<void>`: `f()`) is called for each value that is destroyed unreceived.
     ///
@@ -96,7 +96,7 @@ public:
     }
 
     /// What tells this channel from others.
-    const void* id() const noexcept { return core_; }
+    const void* id() const noexcept { return core_ ? &core_->facts : nullptr; }
     /// Whether both are handles of one channel.
     friend bool operator==(const channel_handle& a, const channel_handle& b) noexcept { return a.core_ == b.core_; }
 

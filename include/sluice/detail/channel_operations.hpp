@@ -195,7 +195,7 @@ public:
         return why;
     }
     wait_kind kind() const noexcept { return wait_kind::send; }
-    const void* object() const noexcept { return core_; }
+    const void* object() const noexcept { return core_ ? &core_->facts : nullptr; }
 
     auto for_task(task_state& self) noexcept {
         static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__,
@@ -266,7 +266,7 @@ public:
     }
     result_type ended_by(status why) noexcept { return result_type{why}; }
     wait_kind kind() const noexcept { return wait_kind::receive; }
-    const void* object() const noexcept { return core_; }
+    const void* object() const noexcept { return core_ ? &core_->facts : nullptr; }
 
     auto for_task(task_state& self) noexcept {
         static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__,

@@ -9,7 +9,10 @@
 // J1  The hook is set before the publish and cleared by the first wake; the second wait cannot be cancelled.
 #pragma once
 
+#include <memory>
+
 #include "expect.hpp"
+#include "report.hpp"
 #include "start.hpp"
 
 namespace sluice::detail {
@@ -33,9 +36,13 @@ public:
             return true;
         }
         ensure_registered(self_);
+        if constexpr (requires { &Op::in_the_way; })
+            if (self_.locks_held) stand_in_graph();
         return park(canceled_ ? 0 : self_.endable());
     }
     decltype(auto) await_resume() {
+        if (edge_) [[unlikely]]
+            edge_.reset();
         if (canceled_) {
             op_.forget();
             self_.throw_canceled();
@@ -52,6 +59,11 @@ public:
     }
 
 private:
+    // Most who join hold no lock, so this costs their frames no room.
+    SLUICE_NOINLINE void stand_in_graph() {
+        edge_ = std::make_unique<waits_in_graph>();
+        edge_->begin({&self_, 0, {}}, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
+    }
     void pass_on() noexcept {
         canceled_ = true;
         op_.pass_on();
@@ -90,6 +102,7 @@ private:
     task_state& self_;
     bool done_ = false;
     bool canceled_ = false;
+    std::unique_ptr<waits_in_graph> edge_;
 };
 
 /// Blocks the thread until a joinable has ended; throws `canceled` if the surrounding context ends before.
@@ -105,6 +118,9 @@ void block_once(Op& op) {
 /// The blocking twin of join_awaiter.
 template <class Op>
 decltype(auto) block_joining(Op& op) {
+    waits_in_graph edge;
+    if constexpr (requires { &Op::in_the_way; })
+        edge.begin(actor::here({}), op.kind(), op.object(), &Op::in_the_way, op.where);
     try {
         block_once(op);
     } catch (const canceled&) {
@@ -135,6 +151,10 @@ public:
     }
     wait_kind kind() const noexcept { return wait_kind::join; }
     const void* object() const noexcept { return target_; }
+    /// Who is in the way (wait_graph.hpp).
+    static void in_the_way(const void* of, blockers& into) noexcept {
+        into.add({static_cast<const task_state*>(of), 0, {}});
+    }
     void pass_on() noexcept { request_stop(*target_); }
     void forget() noexcept { target_->disclaim(); }
     R result() { return target_->take(); }

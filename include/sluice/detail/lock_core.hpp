@@ -9,7 +9,8 @@
 // K3  A lock that was granted to an operation belongs to it until result(): if nobody takes the result, because the
 //     frame has been destroyed or another case has fired, it goes on to the next with the operation.
 // K4  A holder is a task, a thread or a coroutine of another library, and any of them may unlock: a task goes on in any
-//     thread. Who took it, and where, is noted for reports only; the note is compared and printed, never followed.
+//     thread. Who took it, and where, is noted for reports only (wait_graph.hpp): compared and printed, never followed.
+//     Of many readers some are noted.
 // K5  After the internal lock is released nothing of the core is touched, so who was let in may destroy it.
 #pragma once
 
@@ -18,17 +19,9 @@
 #include "await.hpp"
 #include "block.hpp"
 #include "expect.hpp"
+#include "report.hpp"
 
 namespace sluice::detail {
-
-/// Who took a lock (K4).
-struct lock_holder {
-    const task_state* task = nullptr;  // null: none of our tasks
-    thread_id thread = 0;              // the thread it asked in; 0: a coroutine of another library, or nobody
-    place at{};
-
-    static lock_holder here(place at) noexcept { return {this_thread_state().task, this_thread_id(), at}; }
-};
 
 enum class lock_mode : std::uint8_t { exclusive, shared };
 
@@ -37,12 +30,12 @@ public:
     explicit lock_node(lock_mode m) noexcept : mode{m} {}
     lock_mode mode;
     bool granted = false;  // K3
-    lock_holder by;
+    actor by;
 };
 
 class lock_core {
 public:
-    lock_core() noexcept = default;
+    explicit lock_core(blockers* readers_known = nullptr) noexcept : readers_known_{readers_known} {}
     ~lock_core() { SLUICE_EXPECT(!writer_ && readers_ == 0, "a mutex was destroyed while it was locked"); }
 
     void unlock(lock_mode mode, place at) {
@@ -52,9 +45,11 @@ public:
             if (mode == lock_mode::shared) {
                 SLUICE_EXPECT_AT(readers_ > 0, "unlock_shared() of a mutex that nobody has locked shared", at);
                 --readers_;
+                forget_reader();
             } else {
                 SLUICE_EXPECT_AT(writer_, "unlock() of a mutex that nobody has locked", at);
                 writer_ = false;
+                if (holder_.task && holder_.task == this_thread_state().task) --holder_.task->locks_held;
                 holder_ = {};
             }
             grant(woken);
@@ -92,9 +87,15 @@ public:
         return queue_.size();
     }
     /// Of the exclusive lock.
-    lock_holder holder() const noexcept {
+    actor holder() const noexcept {
         const hold guard{mutex};
         return holder_;
+    }
+    /// Who must unlock before anybody else can go on, as far as it is known (K4).
+    void holders(blockers& into) const noexcept {
+        const hold guard{mutex};
+        if (writer_) into.add(holder_);
+        else if (readers_known_) into = *readers_known_;
     }
 
     mutable lock mutex;
@@ -107,10 +108,23 @@ private:
     void take(const lock_node& n) noexcept {
         if (n.mode == lock_mode::shared) {
             ++readers_;
+            readers_known_->add(n.by);
         } else {
             writer_ = true;
             holder_ = n.by;
         }
+        if (n.by.task) ++n.by.task->locks_held;
+    }
+    void forget_reader() noexcept {
+        auto& known = *readers_known_;
+        const auto me = actor::here({});
+        for (std::size_t i = 0; i < known.count; ++i) {
+            if (known.all[i].key() != me.key()) continue;
+            if (me.task) --me.task->locks_held;
+            known.all[i] = known.all[--known.count];
+            break;
+        }
+        if (readers_ == 0) known.count = 0;
     }
     void grant(wake_chain& woken) noexcept {
         while (wait_node* front = queue_.front()) {
@@ -126,8 +140,30 @@ private:
 
     bool writer_ = false;
     std::size_t readers_ = 0;
-    lock_holder holder_;
+    actor holder_;
+    blockers* const readers_known_;  // of a lock that can be shared: some of those who hold it
     wait_list queue_;
+};
+
+/// Awaits a lock; while it waits, its wait stands in the graph.
+template <class Op>
+class lock_awaiter : public task_awaiter<Op> {
+public:
+    lock_awaiter(Op& op, task_state& self) noexcept : task_awaiter<Op>{op, self}, op_{op}, self_{self} {}
+
+    bool await_suspend(std::coroutine_handle<> frame) {
+        if (!this->is_done()) edge_.begin({&self_, 0, {}}, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
+        return task_awaiter<Op>::await_suspend(frame);
+    }
+    decltype(auto) await_resume() {
+        edge_.end();
+        return task_awaiter<Op>::await_resume();
+    }
+
+private:
+    Op& op_;
+    task_state& self_;
+    waits_in_graph edge_;
 };
 
 /// Takes the lock; the result is `true`.
@@ -142,7 +178,7 @@ public:
     lock* guard() noexcept { return &of_->mutex; }
     bool looks_ready() const noexcept { return true; }
     bool try_commit(wake_chain&) noexcept {
-        by = in_another_library_ ? lock_holder{nullptr, 0, where} : lock_holder::here(where);
+        by = in_another_library_ ? actor{nullptr, 0, where} : actor::here(where);
         return granted = of_->try_take(*this);
     }
     void enlist(waiter& w, ticket t) noexcept {
@@ -157,9 +193,13 @@ public:
         return true;
     }
     bool ended_by(status) const noexcept { return false; }
-    wait_kind kind() const noexcept { return wait_kind::lock; }
+    wait_kind kind() const noexcept { return mode == lock_mode::shared ? wait_kind::read_lock : wait_kind::lock; }
     const void* object() const noexcept { return of_; }
-    auto for_task(task_state& self) noexcept { return task_awaiter<lock_operation>{*this, self}; }
+    /// Who is in the way (wait_graph.hpp).
+    static void in_the_way(const void* of, blockers& into) noexcept {
+        static_cast<const lock_core*>(of)->holders(into);
+    }
+    auto for_task(task_state& self) noexcept { return lock_awaiter<lock_operation>{*this, self}; }
     auto for_foreign() noexcept {
         in_another_library_ = true;
         return lone_wait<lock_operation&>{*this};
@@ -196,7 +236,7 @@ public:
         return Guard{*mutex_, std::adopt_lock};
     }
     Guard ended_by(status) const noexcept { return Guard{}; }
-    auto for_task(task_state& self) noexcept { return task_awaiter<guarded_lock_operation>{*this, self}; }
+    auto for_task(task_state& self) noexcept { return lock_awaiter<guarded_lock_operation>{*this, self}; }
     auto for_foreign() noexcept {
         in_another_library_ = true;
         return lone_wait<guarded_lock_operation&>{*this};

@@ -57,6 +57,8 @@ struct case_ops {
     bool (*try_commit)(void*, wake_chain&) noexcept;
     void (*enlist)(void*, waiter&, ticket) noexcept;
     void (*delist)(void*, wake_chain&) noexcept;  // leaving may let others in
+    wait_kind (*kind)(const void*) noexcept;      // for reports, as the next one
+    const void* (*object)(const void*) noexcept;
 };
 
 template <class Op>
@@ -64,7 +66,9 @@ inline constexpr case_ops case_ops_of{
     [](void* op, thread_id me, wake_chain& woken) noexcept { return try_alone(*static_cast<Op*>(op), me, woken); },
     [](void* op, wake_chain& woken) noexcept { return static_cast<Op*>(op)->try_commit(woken); },
     [](void* op, waiter& who, ticket turn) noexcept { static_cast<Op*>(op)->enlist(who, turn); },
-    [](void* op, wake_chain& woken) noexcept { static_cast<Op*>(op)->delist(woken); }};
+    [](void* op, wake_chain& woken) noexcept { static_cast<Op*>(op)->delist(woken); },
+    [](const void* op) noexcept { return static_cast<const Op*>(op)->kind(); },
+    [](const void* op) noexcept { return static_cast<const void*>(static_cast<const Op*>(op)->object()); }};
 
 struct wait_case {
     void* op;
@@ -122,6 +126,8 @@ public:
         at_ = at;
     }
 
+    std::span<const wait_case> cases() const noexcept { return cases_; }
+
     /// The guards as collected and ordered for these cases, by this wait or by an earlier one; 0: not yet.
     std::size_t guard_count() const noexcept { return guard_count_; }
     void set_guard_count(std::size_t count) noexcept { guard_count_ = count; }
@@ -177,7 +183,10 @@ public:
             if (c.guard) c.ops->enlist(c.op, who, claim::for_case(turn, c.position));
         const bool wants_timer = !is_thread && deadline_ != no_deadline;
         timer_queue* const timers = wants_timer ? &timers_here() : nullptr;
-        if (self) self->note_wait(kind_, on_, at_);
+        if (self) {
+            if (is_thread) coarse_clock::set();
+            self->note_wait(kind_, on_, at_);
+        }
         who.publish(turn);
 
         bool announce = false;

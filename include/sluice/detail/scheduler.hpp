@@ -233,9 +233,13 @@ public:
     std::size_t thread_count() const noexcept { return threads_.thread_count(); }
 
     /// The tasks that have parked, a line each: number, state, where started, where and on what it waits.
-    std::string dump();  // report.hpp
-    void say(std::string_view text) const {
-        if (options_.diagnostics) options_.diagnostics(text);
+    /// `all_stand_still`: nobody can wake a task meanwhile, so what they wait on can be looked at.
+    std::string dump(bool all_stand_still = false);  // report.hpp
+    /// Of each runtime of the process, to its own diagnostics.
+    static void dump_all(const std::string& head);  // report.hpp
+    void say(std::string_view text) const { say(options_.diagnostics, text); }
+    static void say(const std::function<void(std::string_view)>& diagnostics, std::string_view text) {
+        if (diagnostics) diagnostics(text);
         else std::fwrite(text.data(), 1, text.size(), stderr);
     }
 
@@ -334,6 +338,7 @@ private:
         running loop;
         loop.thread = w.served_by = this_thread_id();
         loop.on = &me;
+        coarse_clock::set();
         while (me.worker == &w) {  // S2
             if (task_state* const t = find(w)) run(*t, loop, me);
             else if (!sleep(w)) break;
@@ -350,6 +355,7 @@ private:
         if (w.turn % worker::fairness == 0) {
             const auto now = std::chrono::steady_clock::now();
             w.measure_steps(now);
+            coarse_clock::set(now);
             fire_timers([&] { return now; });
             if (auto* t = take_shared(w)) return t;
             if (auto* t = w.spawned.pop_oldest(w.served_by)) return t;
@@ -462,6 +468,7 @@ private:
             if (idle_.size() == workers_.size()) all_idle();
         }
         const bool woken = w.parker.park_until(until);
+        coarse_clock::set();
         {
             const hold guard{mutex_};
             if (until != no_deadline && keeper_until_ == until) keeper_until_ = no_deadline;
@@ -526,6 +533,7 @@ private:
                 continue;
             }
             quiet_since = std::chrono::steady_clock::now();
+            coarse_clock::set(quiet_since);
             monitor_tick_.park_until(std::chrono::steady_clock::now() + std::chrono::milliseconds{1});
             if (quiet) continue;
             fire_timers();
@@ -582,7 +590,8 @@ private:
         }
         judged_ = true;
         const std::string what = "sluice: deadlock: all " + std::to_string(alive) +
-                                 " tasks of the run wait, and nobody is left who could wake one\n" + dump();
+                                 " tasks of the run wait, and nobody is left who could wake one\n" +
+                                 dump(!somebody_outside_may_wake());
         fail(std::make_exception_ptr(deadlock_error{what}));
         return no_deadline;
     }

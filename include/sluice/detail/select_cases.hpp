@@ -307,7 +307,7 @@ private:
     void prepare(place at) noexcept {
         prepare(std::index_sequence_for<Cases...>{});
         if (in_order_) wait_.set_prioritized();
-        wait_.set_note(wait_kind::select, this, at);
+        wait_.set_note(wait_kind::select, &wait_, at);
     }
     template <std::size_t... I>
     void prepare(std::index_sequence<I...>) noexcept {

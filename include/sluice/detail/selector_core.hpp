@@ -416,7 +416,7 @@ private:
         if (entries.otherwise != no_position) wait_->set_otherwise(entries.otherwise);
         else if (!waits_) wait_->set_otherwise(of_->position_behind());
         if (of_->is_in_order()) wait_->set_prioritized();
-        wait_->set_note(wait_kind::select, of_, at_);
+        wait_->set_note(wait_kind::select, &*wait_, at_);
     }
     void end() noexcept {
         if (std::exchange(is_on_, false)) of_->end(wait_->guard_count());

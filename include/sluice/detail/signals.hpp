@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// signals.hpp: how does a signal of the process end a context?
+// signals.hpp: who is told of a signal of the process?
 //
 // The handler may do next to nothing: it counts and posts a semaphore. One thread waits on the semaphore and ends the
 // contexts; it is started by the first watch and joined at the process's exit. A signal's old handler is back when
@@ -43,25 +43,44 @@ private:
 
 namespace detail {
 
+/// Told of a signal on a thread of its own, where everything may be done.
+class signal_listener {
+public:
+    virtual ~signal_listener() = default;
+    virtual void signal_came(int number) noexcept = 0;
+};
+
+/// Ends a context; that it may come is life for those who wait for it.
+class signal_ends_context final : public signal_listener {
+public:
+    explicit signal_ends_context(context_node* node) noexcept : node_{node} { context_tree::retain(node_); }
+    signal_ends_context(const signal_ends_context&) = delete;
+    signal_ends_context& operator=(const signal_ends_context&) = delete;
+    ~signal_ends_context() override { context_tree::release(node_); }
+    void signal_came(int number) noexcept override {
+        context_tree::cancel(*node_, context_error::canceled, std::make_exception_ptr(signal_received{number}));
+    }
+
+private:
+    context_node* node_;
+    const life may_come_;
+};
+
 #if SLUICE_HAS_SIGNALS
 
 class signal_watch {
 public:
-    /// Ends `node` when one of `signals` comes, until the returned pointer goes.
-    static std::shared_ptr<void> add(context_node* node, std::initializer_list<int> signals) {
-        auto w = std::make_shared<signal_watch>(node, std::vector<int>{signals});
+    /// Tells `who` when one of `signals` comes, until the returned pointer goes.
+    static std::shared_ptr<void> add(std::shared_ptr<signal_listener> who, std::initializer_list<int> signals) {
+        auto w = std::make_shared<signal_watch>(std::move(who), std::vector<int>{signals});
         hub().add(*w);
         return w;
     }
-    signal_watch(context_node* node, std::vector<int> signals) : node_{node}, signals_{std::move(signals)} {
-        context_tree::retain(node_);
-    }
+    signal_watch(std::shared_ptr<signal_listener> who, std::vector<int> signals)
+        : who_{std::move(who)}, signals_{std::move(signals)} {}
     signal_watch(const signal_watch&) = delete;
     signal_watch& operator=(const signal_watch&) = delete;
-    ~signal_watch() {
-        hub().remove(*this);
-        context_tree::release(node_);
-    }
+    ~signal_watch() { hub().remove(*this); }
 
 private:
     static constexpr int most_signals = 65;
@@ -122,7 +141,7 @@ private:
             const our_thread counted;
             for (;;) {
                 while (::sem_wait(&semaphore_) != 0) {}
-                std::vector<std::pair<context_node*, int>> to_end;
+                std::vector<std::pair<std::shared_ptr<signal_listener>, int>> to_tell;
                 {
                     const std::lock_guard guard{mutex_};
                     if (stopping_) return;
@@ -130,15 +149,11 @@ private:
                         if (pending_[static_cast<std::size_t>(s)].exchange(0, std::memory_order_relaxed) == 0) continue;
                         for (auto* w : watches_) {
                             if (std::find(w->signals_.begin(), w->signals_.end(), s) == w->signals_.end()) continue;
-                            context_tree::retain(w->node_);
-                            to_end.emplace_back(w->node_, s);
+                            to_tell.emplace_back(w->who_, s);
                         }
                     }
                 }
-                for (auto [node, s] : to_end) {
-                    context_tree::cancel(*node, context_error::canceled, std::make_exception_ptr(signal_received{s}));
-                    context_tree::release(node);
-                }
+                for (const auto& [who, s] : to_tell) who->signal_came(s);
             }
         }
 
@@ -157,17 +172,16 @@ private:
         return *all;
     }
 
-    context_node* node_;
+    std::shared_ptr<signal_listener> who_;
     std::vector<int> signals_;
-    const life may_come_;
 };
 
 #else
 
 class signal_watch {
 public:
-    static std::shared_ptr<void> add(context_node*, std::initializer_list<int>) {
-        throw std::runtime_error{"sluice: notify_context needs POSIX signals"};
+    static std::shared_ptr<void> add(std::shared_ptr<signal_listener>, std::initializer_list<int>) {
+        throw std::runtime_error{"sluice: this needs POSIX signals"};
     }
 };
 

@@ -16,6 +16,7 @@
 #include <source_location>
 
 #include "biased_lock.hpp"
+#include "coarse_clock.hpp"
 #include "frame_pool.hpp"
 #include "object_names.hpp"
 #include "waiter.hpp"
@@ -43,6 +44,7 @@ enum class wait_kind : std::uint8_t {
     context,
     thread,
     lock,
+    read_lock,
     condition
 };
 
@@ -59,6 +61,7 @@ constexpr const char* to_string(wait_kind k) noexcept {
         case wait_kind::context: return "context";
         case wait_kind::thread: return "blocking call";
         case wait_kind::lock: return "lock";
+        case wait_kind::read_lock: return "lock to read";
         case wait_kind::condition: return "condition";
     }
     return "?";
@@ -127,6 +130,7 @@ public:
         waits_kind.store(kind, std::memory_order_relaxed);
         waits_on.store(on, std::memory_order_relaxed);
         waits_at.store(at, std::memory_order_relaxed);
+        waits_since.store(coarse_clock::now(), std::memory_order_relaxed);
     }
 
     void retain() noexcept {
@@ -171,6 +175,8 @@ public:
     bool started = false;
     bool is_callable = false;  // runs on an elastic thread
     bool must_begin = false;   // also in a run that is ending
+    // About; its own, or of who hands it a lock while it waits: who holds none closes no circle by a join.
+    mutable std::uint16_t locks_held = 0;
     wait_list joiners;
 
     object_name name;
@@ -200,6 +206,7 @@ private:
 
 public:
     std::atomic<wait_kind> waits_kind{wait_kind::nothing};
+    std::atomic<std::uint32_t> waits_since{0};
     std::atomic<place> started_at;
     std::atomic<place> waits_at{};
     std::atomic<const void*> waits_on{nullptr};

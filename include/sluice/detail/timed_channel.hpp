@@ -25,7 +25,7 @@ class timed_channel final : public channel_core<time_point>, private timed_actio
     using base = channel_core<time_point>;
 
 public:
-    timed_channel() : base{1, overflow::wait} { node_.action = this; }
+    explicit timed_channel(place at) : base{1, overflow::wait, at} { node_.action = this; }
     ~timed_channel() override { timer_queue::remove(node_); }
 
     /// The first moment, and the time from each to the next; zero: there is none. Forgets what was before.
@@ -62,9 +62,9 @@ private:
 
     // Under the timers' lock.
     bool try_pin() noexcept override {
-        std::uint32_t seen = handles.load(std::memory_order_relaxed);
+        std::uint32_t seen = facts.handles.load(std::memory_order_relaxed);
         while (seen != 0)
-            if (handles.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed)) return true;
+            if (facts.handles.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed)) return true;
         return false;
     }
 

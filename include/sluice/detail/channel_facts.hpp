@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSL-1.0
+// channel_facts.hpp: what does a report tell of a channel, whatever its elements are?
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "task_state.hpp"
+
+namespace sluice::detail {
+
+/// What the waits on a channel note as their object.
+struct channel_facts {
+    static constexpr std::size_t unlimited = static_cast<std::size_t>(-1);
+
+    channel_facts(std::size_t c, place at) noexcept : made_at{at}, capacity{c} {}
+
+    const place made_at;
+    const std::size_t capacity;
+    std::atomic<std::uint32_t> handles{1};
+};
+
+}  // namespace sluice::detail

@@ -23,9 +23,9 @@ sluice::task<> count_wrongly(int& counter) {
 
 template <class... Call>
 concept can_start = requires(Call... call) { sluice::go(static_cast<Call>(call)...); };
-static_assert(!can_start<decltype(&count_wrongly), int&>);  // go(count_wrongly, counter)
-static_assert(
-    can_start<decltype(&count_wrongly), std::reference_wrapper<int>>);  // go(count_wrongly, std::ref(counter))
+using wrong = decltype(&count_wrongly);
+static_assert(!can_start<wrong, int&>);                        // go(count_wrongly, counter)
+static_assert(can_start<wrong, std::reference_wrapper<int>>);  // go(count_wrongly, std::ref(counter))
 
 // Shared, and one at a time.
 sluice::task<> count_locked(int& counter, sluice::mutex& lock) {

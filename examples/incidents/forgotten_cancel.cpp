@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <string_view>
 #include <type_traits>
 
 using namespace std::chrono_literals;
@@ -22,21 +23,20 @@ sluice::task<> send_heartbeats(sluice::sender<int> out) {
     for (int beat = 1; co_await out.async_send(beat); ++beat) co_await sluice::sleep_for(1h);
 }
 
-sluice::task<bool> handle_request(sluice::sender<int> out, sluice::receiver<int> heartbeats) {
-    const auto request = sluice::with_cancel(sluice::context::background());
-    sluice::go(request, send_heartbeats, std::move(out));
-    auto beat = co_await heartbeats.async_receive();
-    if (*beat == 1) co_return false;  // without a cancel
-    request.cancel();
-    co_return true;
+sluice::task<> handle(std::string_view request, sluice::sender<int> to_client) {
+    const auto work = sluice::with_cancel(sluice::context::background());
+    sluice::go(work, send_heartbeats, std::move(to_client));
+    if (request.empty()) co_return;  // without a cancel
+    co_await sluice::sleep_for(1ms);
+    work.cancel();
 }
 
 sluice::task<> main_task() {
-    auto [out, heartbeats] = sluice::make_channel<int>(0);
-    const bool is_done = co_await handle_request(std::move(out), heartbeats);
-    std::printf("the request %s\n", is_done ? "is done" : "has been refused");
-    auto beat = co_await heartbeats.async_receive();
-    std::printf("the heartbeats %s\n", beat ? "go on" : "have ended");
+    auto [to_client, heartbeats] = sluice::make_channel<int>(1);
+    co_await handle("", std::move(to_client));
+    std::printf("the request has been refused\n");
+    while (auto beat = co_await heartbeats.async_receive()) {}
+    std::printf("its heartbeats have ended\n");
 
     const sluice::context without_its_source = sluice::with_cancel(sluice::context::background());
     std::printf("a context without its source %s\n", without_its_source.done() ? "has ended" : "leaks");

@@ -15,9 +15,8 @@ sluice::task<> write_log(sluice::channel<std::string> log) {
     for (int n = 1;; ++n) {
         std::string line = "line " + std::to_string(n);
         const auto sent = co_await log.async_send(std::move(line));
-        if (sent) continue;
-        std::printf("%s: closed, \"%s\" is still here\n", sent.why() == sluice::status::closed ? "not sent" : "?",
-                    line.c_str());
+        if (sent.why() != sluice::status::closed) continue;
+        std::printf("closed, and \"%s\" is still here\n", line.c_str());
         co_return;
     }
 }
@@ -33,7 +32,7 @@ sluice::task<> main_task() {
     co_await writer;
 
     const std::string late = "too late";
-    if (!log.try_send(late)) std::printf("not sent: \"%s\"\n", late.c_str());
+    if (!log.try_send(late)) std::printf("\"%s\" has not been sent\n", late.c_str());
 }
 
 int main() { sluice::run(main_task); }

@@ -42,7 +42,7 @@ sluice::task<> block_many() {
     for (int i = 0; i < 10; ++i) calls.go([doors] { static_cast<void>(doors.receive()); });
     for (int i = 0; i < 10; ++i) static_cast<void>(co_await doors.async_send());
     co_await calls.async_wait();
-    std::printf("10 callables have blocked, on 5 threads at most\n");
+    std::printf("10 callables that block have all had a thread\n");
 }
 
 int main() {

@@ -2,6 +2,7 @@
 #
 #     sluice_test(unit_semaphore semaphore_test.cpp LABEL unit)     # a GoogleTest executable, one entry in CTest
 #     sluice_expect_output(02_pipeline 02_pipeline.expected)        # runs a target and compares what it prints
+#     sluice_expect_output(incident_deadlock deadlock.expected WHOLE)    # also its errors, and how it ends
 
 include_guard(GLOBAL)
 
@@ -39,12 +40,14 @@ function(sluice_test name)
     endif()
 endfunction()
 
-# sluice_expect_output(target expected-file): the target runs without arguments and prints exactly the file.
+# sluice_expect_output(target expected-file [WHOLE]): the target runs without arguments and prints exactly the file.
+# With WHOLE the file also says what is printed to standard error and how the program ends: see expect_output.cmake.
 function(sluice_expect_output target expected)
+    cmake_parse_arguments(PARSE_ARGV 2 arg "WHOLE" "" "")
     cmake_path(ABSOLUTE_PATH expected)
     add_test(NAME ${target}
         COMMAND ${CMAKE_COMMAND} "-Dprogram=${sluice_test_launcher};$<TARGET_FILE:${target}>" "-Dexpected=${expected}"
-            -P "${PROJECT_SOURCE_DIR}/cmake/expect_output.cmake")
+            "-Dwhole=${arg_WHOLE}" -P "${PROJECT_SOURCE_DIR}/cmake/expect_output.cmake")
     sluice_prepare_tests(${target})
     set_tests_properties(${target} PROPERTIES LABELS example)
 endfunction()

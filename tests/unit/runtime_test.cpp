@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <csignal>
 #include <ctime>
 #include <functional>
@@ -588,6 +589,74 @@ TEST(BlockingOnAWorker, LetsATaskRunThatTheBlockedOneWaitsFor) {
     };
     EXPECT_EQ(run(one_worker(), main), 5);
 }
+
+#if defined(__linux__)
+// A call that sleeps in the kernel, of which sluice knows nothing.
+class foreign_event {
+public:
+    void set() {
+        {
+            const std::lock_guard guard{mutex_};
+            is_set_ = true;
+        }
+        changed_.notify_all();
+    }
+    void wait() {
+        std::unique_lock guard{mutex_};
+        changed_.wait(guard, [&] { return is_set_; });
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool is_set_ = false;
+};
+
+TEST(AHeldWorker, OfACallThatSleepsInTheKernelGetsAStandInAndALine) {
+    std::mutex mutex;
+    std::string said;
+    run_options options = one_worker();
+    options.diagnostics = [&](std::string_view text) {
+        const std::lock_guard guard{mutex};
+        said += text;
+    };
+    runtime rt{options};
+    for (int round = 0; round < 5; ++round) {
+        foreign_event event;
+        const auto hold_the_only_worker = [&]() -> task<> {
+            auto other = sluice::go([&]() -> task<> {
+                event.set();
+                co_return;
+            });
+            event.wait();
+            co_await other;
+        };
+        // Hangs without a stand-in.
+        rt.run([&]() -> task<> {
+            auto held = sluice::go(hold_the_only_worker);
+            co_await held;
+        });
+    }
+    EXPECT_GE(rt.metrics().stand_ins, 1u);
+    const std::lock_guard guard{mutex};
+    EXPECT_NE(said.find("holds its worker in a call that sleeps"), std::string::npos) << said;
+    EXPECT_NE(said.find("runtime_test.cpp"), std::string::npos) << said;
+}
+
+TEST(AHeldWorker, IsNoneThatComputes) {
+    std::atomic<bool> said{false};
+    run_options options = one_worker();
+    options.diagnostics = [&](std::string_view) { said = true; };
+    runtime rt{options};
+    rt.run([]() -> task<> {
+        const auto until = std::chrono::steady_clock::now() + 60ms;
+        while (std::chrono::steady_clock::now() < until) {}
+        co_return;
+    });
+    EXPECT_EQ(rt.metrics().stand_ins, 0u);
+    EXPECT_FALSE(said);
+}
+#endif
 
 // MX-09, T44
 TEST(BlockingOnAWorker, IsCountedAndNamed) {

@@ -12,9 +12,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdio>
+#include <cstring>
 
 #if defined(__linux__)
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace sluice::detail {
@@ -47,6 +52,34 @@ public:
     our_thread& operator=(const our_thread&) = delete;
     ~our_thread() { our_threads.fetch_sub(1, std::memory_order_seq_cst); }
 };
+
+/// What the kernel calls this thread; 0: there is no such thing.
+inline int this_kernel_thread() noexcept {
+#if defined(__linux__)
+    return static_cast<int>(::syscall(SYS_gettid));
+#else
+    return 0;
+#endif
+}
+
+/// Whether a thread of the process sleeps in the kernel at this moment.
+inline bool thread_sleeps([[maybe_unused]] int kernel_thread) noexcept {
+#if defined(__linux__)
+    char text[256];
+    std::snprintf(text, sizeof text, "/proc/self/task/%d/stat", kernel_thread);
+    const int file = ::open(text, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return false;
+    const auto size = ::read(file, text, sizeof text - 1);
+    ::close(file);
+    if (size <= 0) return false;
+    text[size] = 0;
+    // "number (name) state ...": the name may hold anything.
+    const char* const behind_name = std::strrchr(text, ')');
+    return behind_name && behind_name[1] != 0 && (behind_name[2] == 'S' || behind_name[2] == 'D');
+#else
+    return false;
+#endif
+}
 
 /// Whether there may be threads besides ours and `callers` more.
 inline bool may_have_other_threads(std::uint32_t callers) noexcept {

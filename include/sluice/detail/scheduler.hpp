@@ -16,6 +16,8 @@
 // S7  The monitor looks every millisecond while any worker is busy: at timers nobody had time for, and at workers
 //     that hold ready tasks behind one that has been running since the last look, which an idle worker may take,
 //     run-next included.
+// S10 A worker whose thread sleeps in the kernel while it runs a task is held by a call that blocks: the task is not
+//     ours to move, but a spare worker steals what else is there. As many spare workers serve as workers are held.
 // S8  The gate outlives the runtime. Who holds its lock and finds the runtime there may start something in it: close()
 //     takes the runtime out under that lock, and only when nothing is alive.
 // S9  When all workers of a run have been idle for a while, the monitor looks whether any task can still be woken. All
@@ -68,15 +70,20 @@ public:
         root_ = &make_home(root);
         root_->is_root = true;
         root->homes = root_;
-        idle_.reserve(options_.workers);
-        for (unsigned i = 0; i < options_.workers; ++i) workers_.push_back(std::make_unique<worker>(*this, i));
+        idle_.reserve(2 * std::size_t{options_.workers});
+        // As many spare ones again (S10).
+        for (unsigned i = 0; i < 2 * options_.workers; ++i) workers_.push_back(std::make_unique<worker>(*this, i));
+        serving_ = known_ = options_.workers;
         try {
             {
                 auto& known = all_cores();
                 const hold guard{known.mutex};
                 known.cores.push_back(this);
             }
-            for (auto& w : workers_) threads_.submit({&serve_job, w.get()});
+            for (unsigned i = 0; i < options_.workers; ++i) {
+                workers_[i]->serves = true;
+                threads_.submit({&serve_job, workers_[i].get()});
+            }
             monitor_ = std::thread{[this]() noexcept {
                 const our_thread counted;
                 watch();
@@ -110,7 +117,7 @@ public:
         t.is_callable = true;
         outside_started_.fetch_add(1, std::memory_order_release);
         try {
-            if (!threads_.submit({&callable_job, &t})) report_thread_limit();
+            tell_if_queued(threads_.submit({&callable_job, &t}));
         } catch (...) {
             outside_ended_.fetch_add(1, std::memory_order_release);
             throw;
@@ -136,12 +143,19 @@ public:
     static void give_away_worker(thread_state& me) noexcept {
         if (!me.worker) return;
         worker& w = *std::exchange(me.worker, nullptr);
-        w.runtime.stand_ins_.fetch_add(1, std::memory_order_relaxed);
+        runtime_core& rt = w.runtime;
+        rt.stand_ins_.fetch_add(1, std::memory_order_relaxed);
+        w.kernel_thread.store(0, std::memory_order_relaxed);
+        bool has_thread = true;
         try {
-            if (!w.runtime.threads_.submit({&serve_job, &w})) w.runtime.report_thread_limit();
+            has_thread = rt.threads_.submit({&serve_job, &w});
         } catch (...) {
             me.worker = &w;  // no thread to be had: block with the worker, as the last resort
+            return;
         }
+        rt.tell_if_queued(has_thread);
+        // relaxed: told by the first one.
+        if (!rt.told_of_stand_ins_.exchange(true, std::memory_order_relaxed)) rt.tell_of_a_stand_in(*me.task);
     }
 
     /// A thread of a task that waits until a time by itself counts as a timer (S9).
@@ -337,6 +351,7 @@ private:
         me.runtime = this;
         running loop;
         loop.thread = w.served_by = this_thread_id();
+        w.kernel_thread.store(this_kernel_thread(), std::memory_order_relaxed);
         loop.on = &me;
         coarse_clock::set();
         while (me.worker == &w) {  // S2
@@ -373,7 +388,7 @@ private:
         task_state* const first = shared_.pop();
         if (!first) return nullptr;
         // A fair share at once, so that the lock is not taken for each.
-        std::size_t more = std::min<std::size_t>(shared_.size.load(std::memory_order_relaxed) / workers_.size(), 32);
+        std::size_t more = std::min<std::size_t>(shared_.size.load(std::memory_order_relaxed) / options_.workers, 32);
         for (; more > 0; --more) {
             task_state* const t = shared_.pop();
             if (!t) break;
@@ -386,14 +401,16 @@ private:
     }
 
     task_state* steal(worker& w) noexcept {
-        if (workers_.size() < 2) return nullptr;
+        // relaxed: a spare worker was known before it was started.
+        const std::size_t known = known_.load(std::memory_order_relaxed);
+        if (known < 2) return nullptr;
         // At most half of the workers search (relaxed: a bound on effort, not on correctness).
-        if (2 * searching_.load(std::memory_order_relaxed) >= workers_.size()) return nullptr;
+        if (2 * searching_.load(std::memory_order_relaxed) >= known) return nullptr;
         searching_.fetch_add(1, std::memory_order_relaxed);
         task_state* found = nullptr;
-        const std::size_t start = w.random() % workers_.size();
-        for (std::size_t i = 0; i < workers_.size() && !found; ++i) {
-            worker& from = *workers_[(start + i) % workers_.size()];
+        const std::size_t start = w.random() % known;
+        for (std::size_t i = 0; i < known && !found; ++i) {
+            worker& from = *workers_[(start + i) % known];
             if (&from != &w) found = steal_from(from, w);
         }
         searching_.fetch_sub(1, std::memory_order_relaxed);
@@ -420,6 +437,8 @@ private:
 
     void run(task_state& t, running& loop, thread_state& me) noexcept {
         me.task = &t;
+        // relaxed: for the monitor to tell of.
+        if (me.worker) me.worker->runs.store(t.started_at.load(std::memory_order_relaxed), std::memory_order_relaxed);
         t.loop = &loop;
         loop.budget = options_.ready_budget;
         if (options_.before_step) options_.before_step();
@@ -462,10 +481,16 @@ private:
             if (!shared_.empty()) return true;
             // The first that sleeps past the earliest timer keeps the time; it is enough that one does.
             if (const auto earliest = timers_.earliest(); earliest < keeper_until_) until = keeper_until_ = earliest;
+            if (w.retires) {  // S10: with empty queues
+                w.serves = w.retires = false;
+                --serving_;
+                w.kernel_thread.store(0, std::memory_order_relaxed);
+                return false;
+            }
             idle_.push_back(&w);
             w.is_idle = true;
             idle_count_.store(idle_.size(), std::memory_order_relaxed);
-            if (idle_.size() == workers_.size()) all_idle();
+            if (idle_.size() == serving_) all_idle();
         }
         const bool woken = w.parker.park_until(until);
         coarse_clock::set();
@@ -514,13 +539,14 @@ private:
 
     void watch() noexcept {
         std::vector<std::uint32_t> seen(workers_.size(), 0);
+        std::vector<sleeper> sleepers(workers_.size());
         unsigned quiet = 0;
         auto quiet_since = std::chrono::steady_clock::now();
         for (;;) {
             {
                 const hold guard{mutex_};
                 if (stopping_) return;
-                quiet = idle_.size() == workers_.size() ? quiet + 1 : 0;
+                quiet = idle_.size() == serving_ ? quiet + 1 : 0;
                 monitor_sleeps_ = quiet > 10;
             }
             if (quiet > 10) {
@@ -546,8 +572,89 @@ private:
                     wake_one();
                 }
             }
+            look_for_held_workers(sleepers);
         }
     }
+
+    // --- held workers (S10) ---------------------------------------------------------------------------------------
+
+    struct sleeper {
+        std::uint32_t progress = 0;
+        unsigned looks_without_progress = 0;
+        unsigned asleep = 0;  // looks in a row
+        bool is_held = false;
+    };
+    static constexpr unsigned patience = 5;  // looks, one a millisecond, before the kernel is asked
+    static constexpr unsigned certain = 3;   // times asleep
+
+    // Of the monitor, every millisecond: decides who is held, and lets as many spare workers serve.
+    void look_for_held_workers(std::vector<sleeper>& all) {
+        std::size_t held = 0;
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            worker& w = *workers_[i];
+            sleeper& s = all[i];
+            const auto now = w.progress.load(std::memory_order_relaxed);
+            if (std::exchange(s.progress, now) != now) {
+                s = {now};
+                continue;
+            }
+            if (!s.is_held && ++s.looks_without_progress > patience) {
+                s.asleep = runs_asleep(w) ? s.asleep + 1 : 0;
+                if (s.asleep == 0) s.looks_without_progress = 0;
+                s.is_held = s.asleep == certain && w.progress.load(std::memory_order_relaxed) == now;
+                if (s.is_held) tell_of_a_held_worker(w.runs.load(std::memory_order_relaxed));
+            }
+            held += s.is_held;
+        }
+        if (held != spares_) let_spare_workers_serve(held);
+    }
+    bool runs_asleep(const worker& w) noexcept {
+        {
+            const hold guard{mutex_};
+            if (!w.serves || w.is_idle) return false;
+        }
+        const int thread = w.kernel_thread.load(std::memory_order_relaxed);
+        return thread != 0 && thread_sleeps(thread);
+    }
+    void let_spare_workers_serve(std::size_t wanted) {
+        std::vector<worker*> begin;
+        std::vector<worker*> end;
+        {
+            const hold guard{mutex_};
+            if (stopping_) return;
+            std::size_t serve = 0;
+            for (std::size_t i = options_.workers; i < workers_.size(); ++i) {
+                worker& w = *workers_[i];
+                if (serve < wanted) {
+                    ++serve;
+                    w.retires = false;
+                    if (std::exchange(w.serves, true)) continue;
+                    ++serving_;
+                    known_.store(std::max(known_.load(std::memory_order_relaxed), i + 1), std::memory_order_relaxed);
+                    begin.push_back(&w);
+                } else if (w.serves && !std::exchange(w.retires, true) && w.is_idle) {
+                    std::erase(idle_, &w);
+                    w.is_idle = false;
+                    idle_count_.store(idle_.size(), std::memory_order_relaxed);
+                    end.push_back(&w);
+                }
+            }
+            spares_ = serve;
+        }
+        for (auto* w : end) w->parker.unpark();
+        for (auto* w : begin) {
+            stand_ins_.fetch_add(1, std::memory_order_relaxed);
+            try {
+                tell_if_queued(threads_.submit({&serve_job, w}));
+            } catch (const std::system_error&) {  // no thread to be had: tried again at the next look
+                const hold guard{mutex_};
+                w->serves = false;
+                --serving_;
+                spares_ = no_spares_known;
+            }
+        }
+    }
+    static constexpr std::size_t no_spares_known = static_cast<std::size_t>(-1);
 
     // --- deadlocks (S9) -------------------------------------------------------------------------------------------
 
@@ -647,10 +754,18 @@ private:
     }
 
     void report(std::string_view head) { say(std::string{head} + dump()); }
-    void report_thread_limit() const {
-        say("sluice: all " + std::to_string(options_.max_threads) +
-            " threads are in use; a blocking call waits for one to end (runtime_options::max_threads)\n");
+    // Told again only after there was a thread at once.
+    void tell_if_queued(bool has_thread) {
+        // relaxed: a line more or less.
+        if (has_thread) {
+            if (told_of_limit_.load(std::memory_order_relaxed)) told_of_limit_.store(false, std::memory_order_relaxed);
+        } else if (!told_of_limit_.exchange(true, std::memory_order_relaxed)) {
+            say("sluice: all " + std::to_string(options_.max_threads) +
+                " threads are in use; blocking calls wait for one to end (runtime_options::max_threads)\n");
+        }
     }
+    void tell_of_a_stand_in(const task_state& blocks) noexcept;  // report.hpp
+    void tell_of_a_held_worker(place started_at);                // report.hpp
 
     void stop() noexcept {
         {
@@ -687,6 +802,7 @@ private:
     const bool is_nested_;  // made by a thread that serves another runtime
     std::atomic<task_state*> main_{nullptr};
     std::atomic<bool> main_runs_{false};
+    std::size_t spares_ = 0;           // of the monitor: spare workers that serve
     bool judged_ = false;              // of the monitor: the run has ended in a deadlock
     bool said_that_all_wait_ = false;  // likewise
     timer_queue& timers_;
@@ -696,6 +812,7 @@ private:
     alignas(cache_line) mutable lock mutex_;
     shared_queue shared_;
     std::vector<worker*> idle_;
+    std::size_t serving_ = 0;  // workers, spare ones included
     bool stopping_ = false;
     bool monitor_sleeps_ = false;
     bool closer_waits_ = false;
@@ -703,10 +820,13 @@ private:
     std::exception_ptr failure_;
     std::atomic<std::size_t> idle_count_{0};
     std::atomic<std::uint32_t> searching_{0};
+    std::atomic<std::size_t> known_{0};  // workers that have ever served: the first ones
 
     alignas(cache_line) std::atomic<std::uint64_t> outside_started_{0};
     std::atomic<std::uint64_t> outside_ended_{0};
     std::atomic<std::uint64_t> stand_ins_{0};
+    std::atomic<bool> told_of_stand_ins_{false};
+    std::atomic<bool> told_of_limit_{false};
     std::atomic<std::uint32_t> timed_blocks_{0};
 
     const std::shared_ptr<runtime_gate> gate_ = std::make_shared<runtime_gate>();

@@ -108,8 +108,12 @@ public:
     std::atomic<std::uint64_t> started_tasks{0};
     std::atomic<std::uint64_t> ended_tasks{0};
     std::atomic<std::uint64_t> steals{0};
-    bool is_idle = false;  // under the runtime's lock
-    class parker parker;   // of whichever thread serves the worker
+    bool is_idle = false;               // under the runtime's lock
+    bool serves = false;                // likewise: a thread serves it, or will
+    bool retires = false;               // likewise: shall not sleep, but end its service
+    std::atomic<int> kernel_thread{0};  // that serves it, for the monitor
+    std::atomic<place> runs{};          // where the task was started that ran last, likewise
+    class parker parker;                // of whichever thread serves the worker
 
     run_queue woken;
     run_queue spawned;

@@ -221,9 +221,9 @@ inline void group_core::wait_for_own() {
     block_once(op);
 }
 
-/// A wait that `until` or the time may end: false then, and nothing is cancelled.
+/// A wait that `until` or the time may end: without a result then, and nothing is cancelled.
 template <class Op>
-bool wait_early(Op op, group_core& group, context_node* until, time_point deadline) {
+auto wait_early(Op op, group_core& group, context_node* until, time_point deadline) {
     try {
         return ended_early<Op>{std::move(op), until, deadline}.block();
     } catch (const canceled&) {

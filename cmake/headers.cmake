@@ -59,6 +59,7 @@ set(sluice_detail_headers
     sluice/detail/element_source.hpp
     sluice/detail/expect.hpp
     sluice/detail/flight_table.hpp
+    sluice/detail/foreign_awaitable.hpp
     sluice/detail/foreign_awaiter.hpp
     sluice/detail/foreign_waiter.hpp
     sluice/detail/frame_pool.hpp

@@ -43,7 +43,8 @@ enum class wait_kind : std::uint8_t {
     context,
     thread,
     lock,
-    condition
+    condition,
+    foreign
 };
 
 constexpr const char* to_string(wait_kind k) noexcept {
@@ -60,6 +61,7 @@ constexpr const char* to_string(wait_kind k) noexcept {
         case wait_kind::thread: return "blocking call";
         case wait_kind::lock: return "lock";
         case wait_kind::condition: return "condition";
+        case wait_kind::foreign: return "something of another library";
     }
     return "?";
 }

@@ -1255,6 +1255,28 @@ TEST(RuntimeTells, HowManyWereStartedAndLive) {
     EXPECT_EQ(rt.metrics().spawned, 2u);
 }
 
+TEST(RuntimeTells, HowManyWaitNow) {
+    runtime rt{two_workers()};
+    EXPECT_EQ(rt.metrics().parked, 0u);
+    const channel<int> gate{0};
+    std::atomic<bool> stop{false};
+    const auto spin = [](std::atomic<bool>& until) -> task<> {
+        while (!until) co_await sluice::yield();
+    };
+    auto running = rt.go(spin, std::ref(stop));
+    const auto wait = [](channel<int> g) -> task<> { static_cast<void>(co_await g.async_receive()); };
+    auto a = rt.go(wait, gate);
+    auto b = rt.go([gate] { static_cast<void>(gate.receive()); });  // a callable that waits is one of them
+    EXPECT_TRUE(eventually([&] { return rt.metrics().parked == 2; }));
+    EXPECT_EQ(rt.metrics().alive, 3u);
+    gate.close();
+    a.get();
+    b.get();
+    EXPECT_EQ(rt.metrics().parked, 0u);
+    stop = true;
+    running.get();
+}
+
 TEST(RuntimeTells, ThatWorkersTookWorkFromEachOther) {
     runtime rt{two_workers()};
     EXPECT_TRUE(rt.run(another_runs_beside, false));

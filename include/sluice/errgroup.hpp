@@ -39,6 +39,7 @@ class next_operation;
 /// Memory: what a task did is visible after the wait.
 /// Thread safety: all members from any thread.
 /// Destruction: cancels the tasks and joins them (blocking; in a coroutine wait first, or use `scope`).
+/// Preconditions: none of its own tasks waits for it without a limit, or destroys it.
 ///
 ///     sluice::errgroup all;
 ///     for (const auto& url : urls) all.go(fetch, url);
@@ -147,8 +148,7 @@ private:
     // E3
     class nested {
     public:
-        nested(errgroup& g, const detail::task_state* by)
-            : group_{by && by->group && by->group->whole() == &g ? &g : nullptr} {
+        nested(errgroup& g, const detail::task_state* by) : group_{g.group_.has_started(by) ? &g : nullptr} {
             if (!group_) return;
             const auto all = g.group_.own();
             if (g.nested_.fetch_add(1) + 1 < all || g.slots_.available() > 0) return;
@@ -207,6 +207,7 @@ private:
         note(error);
         end_one();
     }
+    const detail::group_link* counter() const noexcept override { return &group_; }
     void note(const std::exception_ptr& error) noexcept {
         if (!error || detail::is_canceled(error)) return;
         bool is_first = false;
@@ -262,7 +263,10 @@ public:
         group_->finish();
         return true;
     }
-    auto for_task(task_state& self) noexcept { return join_awaiter<errgroup_wait>{*this, self}; }
+    auto for_task(task_state& self) {
+        expect_from_outside(self);
+        return join_awaiter<errgroup_wait>{*this, self};
+    }
 
 private:
     errgroup* group_;
@@ -328,6 +332,7 @@ private:
 }  // namespace detail
 
 inline void errgroup::wait(detail::place at) {
+    group_.expect_a_waiter_from_outside(detail::this_thread_state().task, at);
     detail::errgroup_wait op{*this, at};
     detail::block_joining(op);
 }

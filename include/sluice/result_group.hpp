@@ -210,7 +210,7 @@ public:
         group.results_.ended(*this);  // from here on it belongs to who takes it
         group.group_.end_one();       // last: a waiter may destroy the group
     }
-    const group_link* whole() const noexcept override { return &group_->group_; }
+    const group_link* counter() const noexcept override { return &group_->group_.group_; }
 
 private:
     result_group<T>* const group_;
@@ -277,7 +277,10 @@ public:
         static_cast<void>(errgroup_wait::result());
         return of_->results_.take_all();
     }
-    auto for_task(task_state& self) noexcept { return join_awaiter<results_wait>{*this, self}; }
+    auto for_task(task_state& self) {
+        this->expect_from_outside(self);
+        return join_awaiter<results_wait>{*this, self};
+    }
 
 private:
     result_group<T>* of_;
@@ -316,6 +319,7 @@ bool result_group<T>::start(F&& f, Args&&... args) {
 
 template <class T>
 std::vector<T> result_group<T>::wait(detail::place at) {
+    group_.group_.expect_a_waiter_from_outside(detail::this_thread_state().task, at);
     detail::results_wait<T> op{*this, at};
     return detail::block_joining(op);
 }

@@ -137,7 +137,9 @@ public:
     explicit runtime(runtime_options options = {})
         : own_{std::make_unique<detail::runtime_core>(std::move(options))}, core_{own_.get()} {}
     ~runtime() {
-        if (own_) own_->close();
+        if (!own_) return;
+        SLUICE_EXPECT(detail::this_thread_state().runtime != core_, "a runtime was destroyed by one of its own tasks");
+        own_->close();
     }
     runtime(const runtime&) = delete;
     runtime& operator=(const runtime&) = delete;

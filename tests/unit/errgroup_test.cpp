@@ -522,4 +522,26 @@ TEST(Errgroup, ManyThatFailTogetherLeaveOneFirstErrorAndNobodyRunning) {
     }
 }
 
+TEST(ErrgroupDeathTest, ATaskThatWaitsForItsOwnGroupIsAViolation) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_DEATH(
+        {
+            errgroup group;
+            group.go([&]() -> task<> { co_await group.async_wait(); });
+            group.wait();
+        },
+        "errgroup_test.cpp.*its own group");
+}
+
+TEST(ErrgroupDeathTest, DestroyingAGroupInOneOfItsOwnTasksIsAViolation) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_DEATH(
+        {
+            auto* const group = new errgroup;
+            group->go([group] { delete group; });
+            eventually([] { return false; });
+        },
+        "by one of its own tasks");
+}
+
 }  // namespace

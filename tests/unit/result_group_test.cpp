@@ -577,4 +577,29 @@ TEST(ResultGroup, AResultInTheHandsOfAFrameThatGoesIsThereForTheNext) {
     EXPECT_EQ(t.group.wait(), (std::vector{0, 2}));
 }
 
+TEST(ResultGroupDeathTest, ATaskThatWaitsForItsOwnGroupIsAViolation) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    const auto wait_inside = [] {
+        result_group<int> group;
+        group.go([&]() -> task<int> {
+            const auto all = co_await group.async_wait();
+            co_return static_cast<int>(all.size());
+        });
+        static_cast<void>(group.wait());
+    };
+    EXPECT_DEATH(wait_inside(), "result_group_test.cpp.*its own group");
+}
+
+TEST(ResultGroup, ATaskOfItMayTakeTheResultsOfTheOthers) {
+    result_group<int> group;
+    group.go(give, 1);
+    group.go(give, 2);
+    group.go([&]() -> task<int> {
+        const auto a = co_await group.async_next();
+        const auto b = co_await group.async_next();
+        co_return *a + *b;
+    });
+    EXPECT_EQ(group.wait(), std::vector{3});
+}
+
 }  // namespace

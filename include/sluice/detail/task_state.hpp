@@ -81,8 +81,8 @@ struct running {
 class group_link {
 public:
     virtual void task_ended(task_state&, const std::exception_ptr& error) noexcept = 0;
-    /// The group that it is a part of, or itself.
-    virtual const group_link* whole() const noexcept { return this; }
+    /// The counter behind it (group_core.hpp), or itself.
+    virtual const group_link* counter() const noexcept { return this; }
 
 protected:
     ~group_link() = default;

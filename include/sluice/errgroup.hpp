@@ -79,7 +79,7 @@ public:
     /// At most `n` at a time from now on; more that run already go on. Precondition: `n > 0`.
     void set_limit(std::size_t n, detail::place at = detail::place::current()) {
         SLUICE_EXPECT_AT(n > 0, "a limit of 0 lets nothing run; use `unlimited` for no limit", at);
-        slots_.set_permits(n);
+        slots_.set_permits(n, at);
     }
     void set_limit(unlimited_t) { slots_.set_permits(no_limit); }
 

@@ -71,7 +71,7 @@ task<> park(channel<int> ch, std::atomic<int>& ended) {
 TEST(CancelStress, AHundredThousandParkedTasksEndTogether) {
     std::atomic<int> ended{0};
     const channel<int> ch{0};
-    constexpr int many = 100'000;
+    constexpr int many = many_parked;
     {
         runtime rt;
         const auto start = [](channel<int> c, std::atomic<int>& e) -> task<> {
@@ -90,7 +90,7 @@ TEST(CancelStress, AHundredThousandParkedTasksEndTogether) {
 TEST(CancelStress, AHundredThousandParkedTasksOfAGroupEndTogether) {
     std::atomic<int> ended{0};
     const channel<int> ch{0};
-    constexpr int many = 100'000;
+    constexpr int many = many_parked;
     sluice::wait_group g;
     for (int i = 0; i < many; ++i) g.go(park, ch, std::ref(ended));
     ASSERT_TRUE(eventually([&] { return receivers_waiting(ch) == many; }));

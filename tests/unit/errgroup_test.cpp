@@ -312,6 +312,12 @@ TEST(Errgroup, AtItsLimitTryGoStartsNothingAndGoWaits) {
 }
 
 // EG-08
+TEST(Errgroup, ANegativeLimitBreaksTheContract) {
+    errgroup group;
+    EXPECT_TRUE(breaks_contract([&] { group.set_limit(static_cast<std::size_t>(-1)); }));
+}
+
+// EG-08
 TEST(Errgroup, ALimitOfZeroBreaksTheContract) {
     errgroup group;
     EXPECT_TRUE(breaks_contract([&] { group.set_limit(0); }));

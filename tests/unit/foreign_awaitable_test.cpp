@@ -130,6 +130,19 @@ TEST(ForeignAwaitable, ThatIsReadyDoesNotSuspend) {
     sluice::run([]() -> task<> { co_await std::suspend_never{}; });
 }
 
+TEST(ForeignAwaitable, ThatIsAlwaysReadyStillLetsOthersRun) {
+    std::atomic<bool> stop{false};
+    const auto main = [&]() -> task<> {
+        auto other = sluice::go([&]() -> task<> {
+            stop = true;
+            co_return;
+        });
+        while (!stop) co_await std::suspend_never{};
+        co_await other;
+    };
+    sluice::run(workers(1), main);
+}
+
 TEST(ForeignAwaitable, ThrowsInTheTask) {
     struct throwing {
         int where;

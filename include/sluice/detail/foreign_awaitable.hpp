@@ -89,9 +89,19 @@ public:
     foreign_awaitable_awaiter(A&& a, task_state& self, place at)
         : self_{self}, at_{at}, inner_(awaiter_of(std::forward<A>(a))) {}
 
-    bool await_ready() { return (canceled_ = self_.must_stop()) || static_cast<bool>(inner_.await_ready()); }
+    bool await_ready() {
+        if (self_.must_stop()) return canceled_ = true;
+        if (!inner_.await_ready()) return false;
+        done_ = true;
+        return --self_.loop->budget != 0;
+    }
 
     SLUICE_NOINLINE bool await_suspend(std::coroutine_handle<> frame) {
+        if (done_) {
+            self_.suspend_at(frame);
+            self_.loop->yielded = &self_;
+            return true;
+        }
         ensure_registered(self_);
         const auto on_wake = bridge_.emplace(bridge::make()).handle();
         in_flight_.emplace();
@@ -138,6 +148,7 @@ private:
     inner inner_;  // a reference to what lives in the awaited expression, or the operator's own
     std::optional<bridge> bridge_;
     std::optional<life> in_flight_;  // F3
+    bool done_ = false;
     bool canceled_ = false;
 };
 

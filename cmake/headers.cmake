@@ -19,6 +19,7 @@ set(sluice_public_headers
     sluice/wait_group.hpp
     sluice/sized_wait_group.hpp
     sluice/errgroup.hpp
+    sluice/result_group.hpp
     sluice/scope.hpp
     sluice/semaphore.hpp
     sluice/mutex.hpp
@@ -60,6 +61,7 @@ set(sluice_detail_headers
     sluice/detail/element_source.hpp
     sluice/detail/expect.hpp
     sluice/detail/flight_table.hpp
+    sluice/detail/foreign_awaitable.hpp
     sluice/detail/foreign_awaiter.hpp
     sluice/detail/foreign_waiter.hpp
     sluice/detail/frame_pool.hpp
@@ -85,6 +87,7 @@ set(sluice_detail_headers
     sluice/detail/promise.hpp
     sluice/detail/registry.hpp
     sluice/detail/report.hpp
+    sluice/detail/result_queue.hpp
     sluice/detail/run_queue.hpp
     sluice/detail/scheduler.hpp
     sluice/detail/select_cases.hpp

@@ -17,10 +17,17 @@
 
 namespace sluice {
 
+template <class T>
+class result_group;
+
 namespace detail {
-template <class F, class... Args>
+template <class By, class F, class... Args>
 class errgroup_start;
 class errgroup_wait;
+template <class T>
+class result_slot;
+template <class T>
+class next_operation;
 }  // namespace detail
 
 /// Tasks that end together: the first error cancels the others, and the wait rethrows it.
@@ -32,6 +39,7 @@ class errgroup_wait;
 /// Memory: what a task did is visible after the wait.
 /// Thread safety: all members from any thread.
 /// Destruction: cancels the tasks and joins them (blocking; in a coroutine wait first, or use `scope`).
+/// Preconditions: none of its own tasks waits for it without a limit, or destroys it.
 ///
 ///     sluice::errgroup all;
 ///     for (const auto& url : urls) all.go(fetch, url);
@@ -50,18 +58,13 @@ public:
     template <class F, class... Args>
         requires detail::startable<F, Args...>
     bool go(F&& f, Args&&... args) {
-        const counted entry{group_};
-        const nested inside{*this, detail::this_thread_state().task};
-        if (!slots_.acquire(1, get_context())) return false;
-        return start(std::forward<F>(f), std::forward<Args>(args)...);
+        return go_by(*this, std::forward<F>(f), std::forward<Args>(args)...);
     }
     /// Starts it if there is a slot now and the group has not ended.
     template <class F, class... Args>
         requires detail::startable<F, Args...>
     bool try_go(F&& f, Args&&... args) {
-        const counted entry{group_};
-        if (get_context().done() || !slots_.try_acquire()) return false;
-        return start(std::forward<F>(f), std::forward<Args>(args)...);
+        return try_go_by(*this, std::forward<F>(f), std::forward<Args>(args)...);
     }
     /// `co_await group.async_go(f, args...)`: waits for a slot, then starts; false as for `go`. The arguments are copied or
     /// moved into the task when it starts, and live until then.
@@ -69,13 +72,14 @@ public:
         requires detail::startable<F, Args...>
     [[nodiscard]] auto async_go(F&& f SLUICE_LIFETIMEBOUND, Args&&... args SLUICE_LIFETIMEBOUND) {
         static_assert(detail::safe_in_await<F>, SLUICE_NAME_THE_CLOSURE_FIRST);
-        return detail::errgroup_start<F, Args...>{*this, std::forward<F>(f), std::forward<Args>(args)...};
+        return detail::errgroup_start<errgroup, F, Args...>{*this, *this, std::forward<F>(f),
+                                                            std::forward<Args>(args)...};
     }
 
     /// At most `n` at a time from now on; more that run already go on. Precondition: `n > 0`.
     void set_limit(std::size_t n, detail::place at = detail::place::current()) {
         SLUICE_EXPECT_AT(n > 0, "a limit of 0 lets nothing run; use `unlimited` for no limit", at);
-        slots_.set_permits(n);
+        slots_.set_permits(n, at);
     }
     void set_limit(unlimited_t) { slots_.set_permits(no_limit); }
 
@@ -112,9 +116,15 @@ public:
     }
 
 private:
-    template <class F, class... Args>
+    template <class By, class F, class... Args>
     friend class detail::errgroup_start;
     friend class detail::errgroup_wait;
+    template <class T>
+    friend class result_group;
+    template <class T>
+    friend class detail::result_slot;
+    template <class T>
+    friend class detail::next_operation;
 
     static constexpr std::size_t no_limit = static_cast<std::size_t>(-1) / 2;
 
@@ -126,7 +136,7 @@ private:
     // E1: one count.
     class counted {
     public:
-        explicit counted(detail::group_core& g) noexcept : group_{g} { g.add(1); }
+        explicit counted(errgroup& g) noexcept : group_{g.group_} { group_.add(1); }
         ~counted() { group_.done({}); }
         counted(const counted&) = delete;
         counted& operator=(const counted&) = delete;
@@ -138,7 +148,7 @@ private:
     // E3
     class nested {
     public:
-        nested(errgroup& g, const detail::task_state* by) : group_{by && by->group == &g ? &g : nullptr} {
+        nested(errgroup& g, const detail::task_state* by) : group_{g.group_.has_started(by) ? &g : nullptr} {
             if (!group_) return;
             const auto all = g.group_.own();
             if (g.nested_.fetch_add(1) + 1 < all || g.slots_.available() > 0) return;
@@ -157,15 +167,35 @@ private:
         errgroup* group_;
     };
 
-    // Precondition: a slot is held.
+    // `By` is this group, or one made of it: `By::counted` is one count, `by.start(f, args...)` starts with a slot.
+    template <class By, class F, class... Args>
+    bool go_by(By& by, F&& f, Args&&... args) {
+        const typename By::counted entry{by};
+        const nested inside{*this, detail::this_thread_state().task};
+        if (!slots_.acquire(1, get_context())) return false;
+        return by.start(std::forward<F>(f), std::forward<Args>(args)...);
+    }
+    template <class By, class F, class... Args>
+    bool try_go_by(By& by, F&& f, Args&&... args) {
+        const typename By::counted entry{by};
+        if (get_context().done() || !slots_.try_acquire()) return false;
+        return by.start(std::forward<F>(f), std::forward<Args>(args)...);
+    }
+
     template <class F, class... Args>
     bool start(F&& f, Args&&... args) {
+        const auto told = [this]() noexcept -> detail::group_link& { return *this; };
+        return start_told(told, std::forward<F>(f), std::forward<Args>(args)...);
+    }
+    // `told()` makes the one who is told of the end. Precondition: a slot is held.
+    template <class Told, class F, class... Args>
+    bool start_told(const Told& told, F&& f, Args&&... args) {
         if (get_context().done()) {  // with the slot of a task whose error has ended the group meanwhile
             slots_.release();
             return false;
         }
         try {
-            group_.go(*this, {}, std::forward<F>(f), std::forward<Args>(args)...);
+            group_.go(told(), {}, std::forward<F>(f), std::forward<Args>(args)...);
         } catch (...) {
             slots_.release();
             throw;
@@ -174,33 +204,43 @@ private:
     }
 
     void task_ended(detail::task_state&, const std::exception_ptr& error) noexcept override {
-        if (error && !detail::is_canceled(error)) {
-            bool is_first = false;
-            {
-                const detail::hold guard{mutex_};
-                is_first = !first_error_;
-                if (is_first) first_error_ = error;  // E2
-                try {
-                    errors_.push_back(error);
-                } catch (const std::bad_alloc&) {}  // the first one is kept in any case
-            }
-            if (is_first) cancel(error);
+        note(error);
+        end_one();
+    }
+    const detail::group_link* counter() const noexcept override { return &group_; }
+    void note(const std::exception_ptr& error) noexcept {
+        if (!error || detail::is_canceled(error)) return;
+        bool is_first = false;
+        {
+            const detail::hold guard{mutex_};
+            is_first = !first_error_;
+            if (is_first) first_error_ = error;  // E2
+            try {
+                errors_.push_back(error);
+            } catch (const std::bad_alloc&) {}  // the first one is kept in any case
         }
+        if (is_first) cancel(error);
+    }
+    void end_one() noexcept {
         slots_.release();
         group_.end_one(nullptr);  // last: a waiter may destroy the group
     }
 
     // After all have ended.
     void finish() {
-        std::exception_ptr error;
-        {
-            const detail::hold guard{mutex_};
-            error = first_error_;
-        }
+        const std::exception_ptr error = end_error();
         cancel();
         if (error) std::rethrow_exception(error);
+    }
+    // What a wait throws after all have ended.
+    std::exception_ptr end_error() const {
+        {
+            const detail::hold guard{mutex_};
+            if (first_error_) return first_error_;
+        }
         const detail::context_node* const parent = group_.parent();
-        if (parent && parent->error() != context_error::none) throw canceled{parent->cause};
+        if (!parent || parent->error() == context_error::none) return nullptr;
+        return std::make_exception_ptr(canceled{parent->cause});
     }
 
     bool wait_until(detail::context_node* until, detail::time_point deadline, detail::place at);
@@ -223,36 +263,39 @@ public:
         group_->finish();
         return true;
     }
-    auto for_task(task_state& self) noexcept { return join_awaiter<errgroup_wait>{*this, self}; }
+    auto for_task(task_state& self) {
+        expect_from_outside(self);
+        return join_awaiter<errgroup_wait>{*this, self};
+    }
 
 private:
     errgroup* group_;
 };
 
 /// Waits for a slot and then starts; refers to the callable and the arguments until then.
-template <class F, class... Args>
+template <class By, class F, class... Args>
 class errgroup_start : public awaitable_tag {
     using slot_wait = ended_early<acquire_operation>;
 
     struct request {
         request(errgroup_start& s, const task_state* by)
             : start{s},
-              entry{s.group_->group_},
+              entry{*s.by_},
               inside{*s.group_, by},
               ctx{s.group_->get_context()},
               slot{s.group_->slots_.async_acquire(1, ctx, place{})} {}
         bool end(bool has_slot) { return has_slot && start.run(); }
 
         errgroup_start& start;
-        errgroup::counted entry;
+        typename By::counted entry;
         errgroup::nested inside;
         context ctx;
         slot_wait slot;
     };
 
 public:
-    errgroup_start(errgroup& g, F&& f, Args&&... args) noexcept
-        : group_{&g}, call_{std::forward<F>(f), std::forward<Args>(args)...} {}
+    errgroup_start(errgroup& g, By& by, F&& f, Args&&... args) noexcept
+        : group_{&g}, by_{&by}, call_{std::forward<F>(f), std::forward<Args>(args)...} {}
 
     auto for_task(task_state& self) {
         struct awaiter {
@@ -277,17 +320,19 @@ public:
 private:
     // With a slot.
     bool run() {
-        return std::apply([this](auto&&... parts) { return group_->start(std::forward<decltype(parts)>(parts)...); },
+        return std::apply([this](auto&&... parts) { return by_->start(std::forward<decltype(parts)>(parts)...); },
                           std::move(call_));
     }
 
     errgroup* group_;
+    By* by_;
     std::tuple<F&&, Args&&...> call_;
 };
 
 }  // namespace detail
 
 inline void errgroup::wait(detail::place at) {
+    group_.expect_a_waiter_from_outside(detail::this_thread_state().task, at);
     detail::errgroup_wait op{*this, at};
     detail::block_joining(op);
 }

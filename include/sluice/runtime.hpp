@@ -122,6 +122,7 @@ struct runtime_metrics {
     unsigned workers = 0;
     std::uint64_t spawned = 0;    ///< tasks and callables started
     std::uint64_t alive = 0;      ///< of these, not yet ended
+    std::uint64_t parked = 0;     ///< of those, the ones that wait now
     std::uint64_t steals = 0;     ///< times a worker took work from another
     std::uint64_t stand_ins = 0;  ///< times a worker's thread blocked and another stood in
     std::size_t threads = 0;      ///< threads that exist now, idle ones included
@@ -137,7 +138,9 @@ public:
     explicit runtime(runtime_options options = {})
         : own_{std::make_unique<detail::runtime_core>(std::move(options))}, core_{own_.get()} {}
     ~runtime() {
-        if (own_) own_->close();
+        if (!own_) return;
+        SLUICE_EXPECT(detail::this_thread_state().runtime != core_, "a runtime was destroyed by one of its own tasks");
+        own_->close();
     }
     runtime(const runtime&) = delete;
     runtime& operator=(const runtime&) = delete;
@@ -156,10 +159,12 @@ public:
         return h.get();
     }
 
+    /// Counts, and walks over the tasks that have parked: for a look now and then.
     runtime_metrics metrics() const {
         const auto ended = core_->ended_tasks();
         const auto started = core_->started_tasks();
-        return {core_->worker_count(), started, started - ended, core_->steals(), core_->stand_ins(),
+        return {core_->worker_count(), started,         started - ended,
+                core_->parked_tasks(), core_->steals(), core_->stand_ins(),
                 core_->thread_count()};
     }
 

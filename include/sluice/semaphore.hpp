@@ -15,6 +15,8 @@ class permit;
 /// Fairness: strict FIFO. Small requests do not overtake a large one, so none starves; a request for more than all
 ///     permits holds nobody up and waits for its context alone.
 /// Cancellation: a stop requested before the call wins over free permits. Who leaves the queue lets the next one in.
+/// Nobody is asked who took the permits that he gives back, and it is not closed: end the context of those who wait.
+/// Precondition everywhere: a number of permits is not negative.
 /// Thread safety: all members from any thread; construction and destruction must be alone.
 /// Memory: what was done before a `release` is visible to whom it let in.
 /// Complexity: O(1), and O(k) for a release that lets k in.
@@ -24,13 +26,14 @@ class permit;
 class semaphore {
 public:
     /// Starts with all `permits` free.
-    explicit semaphore(std::size_t permits) noexcept : core_{permits} {}
+    explicit semaphore(std::size_t permits, detail::place at = detail::place::current())
+        : core_{checked(permits, at)} {}
     semaphore(const semaphore&) = delete;
     semaphore& operator=(const semaphore&) = delete;
 
     /// Takes `n` permits. Blocks the thread until they are free.
     void acquire(std::size_t n = 1, detail::place at = detail::place::current()) {
-        static_cast<void>(detail::block(detail::acquire_operation{core_, n, at}));
+        static_cast<void>(detail::block(detail::acquire_operation{core_, checked(n, at), at}));
     }
     /// As above; false, holding none, when `until` ended first.
     [[nodiscard]] bool acquire(std::size_t n, const context& until, detail::place at = detail::place::current()) {
@@ -40,8 +43,8 @@ public:
         return acquire(n, context::from(std::move(until)), at);
     }
     /// Takes `n` permits if they are free and nobody waits for some.
-    [[nodiscard]] bool try_acquire(std::size_t n = 1) {
-        return detail::attempt(detail::acquire_operation{core_, n, {}}, status::empty);
+    [[nodiscard]] bool try_acquire(std::size_t n = 1, detail::place at = detail::place::current()) {
+        return detail::attempt(detail::acquire_operation{core_, checked(n, at), at}, status::empty);
     }
     /// False, holding none, when they were not free for so long.
     template <class Rep, class Period>
@@ -51,7 +54,7 @@ public:
     }
     /// `co_await slots.async_acquire(n)`; true.
     [[nodiscard]] auto async_acquire(std::size_t n = 1, detail::place at = detail::place::current()) {
-        return detail::acquire_operation{core_, n, at};
+        return detail::acquire_operation{core_, checked(n, at), at};
     }
     [[nodiscard]] auto async_acquire(std::size_t n, const context& until, detail::place at = detail::place::current()) {
         return bounded(n, until, detail::no_deadline, at);
@@ -65,7 +68,9 @@ public:
     [[nodiscard]] auto async_hold(std::size_t n = 1, detail::place at = detail::place::current());
 
     /// Changes how many permits there are in all. Fewer than are taken: the next ones given back are withheld.
-    void set_permits(std::size_t permits) { core_.set_permits(permits); }
+    void set_permits(std::size_t permits, detail::place at = detail::place::current()) {
+        core_.set_permits(checked(permits, at));
+    }
     /// How many are free, and how many wait: snapshots, for tests and metrics.
     std::size_t available() const { return core_.available(); }
     std::size_t waiting() const { return core_.waiting(); }
@@ -74,7 +79,11 @@ private:
     friend class sized_wait_group;
     detail::ended_early<detail::acquire_operation> bounded(std::size_t n, const context& until,
                                                            detail::time_point deadline, detail::place at) {
-        return {detail::acquire_operation{core_, n, at}, detail::context_access::node(until), deadline};
+        return {detail::acquire_operation{core_, checked(n, at), at}, detail::context_access::node(until), deadline};
+    }
+    static std::size_t checked(std::size_t n, detail::place at) {
+        SLUICE_EXPECT_AT(n <= static_cast<std::size_t>(-1) / 2, "a number of permits is not negative", at);
+        return n;
     }
     detail::permit_core core_;
 };
@@ -129,7 +138,7 @@ inline permit semaphore::hold(std::size_t n, detail::place at) {
     return permit{*this, n};
 }
 inline auto semaphore::async_hold(std::size_t n, detail::place at) {
-    return detail::hold_operation{*this, core_, n, at};
+    return detail::hold_operation{*this, core_, checked(n, at), at};
 }
 
 }  // namespace sluice

@@ -31,7 +31,7 @@ inline constexpr unlimited_t unlimited{};
 class sized_wait_group final : private detail::group_link {
 public:
     /// At most `limit` at a time. Precondition: `limit > 0`.
-    explicit sized_wait_group(std::size_t limit, detail::place at = detail::place::current()) : slots_{limit} {
+    explicit sized_wait_group(std::size_t limit, detail::place at = detail::place::current()) : slots_{limit, at} {
         SLUICE_EXPECT_AT(limit > 0, "a limit of 0 lets nothing run; use `unlimited` for no limit", at);
     }
     explicit sized_wait_group(unlimited_t) : slots_{static_cast<std::size_t>(-1) / 2} {}
@@ -175,6 +175,7 @@ private:
         slots_.release();
         group_.core_.end_one(error);  // last: a waiter may destroy the group
     }
+    const detail::group_link* counter() const noexcept override { return &group_.core_; }
 
     semaphore slots_;
     wait_group group_;

@@ -166,4 +166,11 @@ template <class Rep, class Period, class A>
     return detail::timed_awaitable<A>{std::forward<A>(awaitable), detail::deadline_after(d)};
 }
 
+/// Not for an awaitable of another library: it ends when it ends, and until then it uses the frame of who awaits it.
+template <class Rep, class Period, detail::foreign_awaitable A>
+void timeout(std::chrono::duration<Rep, Period>, A&&) {
+    static_assert(!detail::foreign_awaitable<A>,
+                  "sluice cannot end what another library waits for; limit it by the means of that library");
+}
+
 }  // namespace sluice

@@ -16,6 +16,7 @@ namespace sluice {
 ///     have, and then throws `canceled`; what was only added is not waited for then.
 /// Memory: what was done before a `done` is visible after the wait that it lets go.
 /// Thread safety: all members from any thread. An `add` from zero while others wait may or may not be waited for.
+/// Preconditions: none of its own tasks waits for it without a limit, or destroys it.
 /// Destruction: cancels and joins what `go` started (blocking; in a coroutine wait first). Precondition: nothing added
 ///     is left undone. A waiter may destroy the group at once.
 ///
@@ -48,6 +49,7 @@ public:
 
     /// Returns when the count is zero. Blocks the thread. Throws the first exception of a task of the group.
     void wait(detail::place at = detail::place::current()) {
+        core_.expect_a_waiter_from_outside(detail::this_thread_state().task, at);
         detail::group_operation op{core_, at};
         detail::block_joining(op);
     }

@@ -15,6 +15,7 @@
 #include "../support/counted.hpp"
 #include "../support/eventually.hpp"
 #include "../support/random_numbers.hpp"
+#include "../support/sanitized.hpp"
 #include "../support/stress_time.hpp"
 #include "../support/waiting.hpp"
 
@@ -53,6 +54,8 @@ bool was_canceled(join_handle<void>& h) {
     }
 }
 
+constexpr int many_parked = sluice_test::many(100'000);
+
 struct parked_tag {};
 
 task<> park(channel<int> ch, std::atomic<int>& ended) {
@@ -68,7 +71,7 @@ task<> park(channel<int> ch, std::atomic<int>& ended) {
 TEST(CancelStress, AHundredThousandParkedTasksEndTogether) {
     std::atomic<int> ended{0};
     const channel<int> ch{0};
-    constexpr int many = 100'000;
+    constexpr int many = many_parked;
     {
         runtime rt;
         const auto start = [](channel<int> c, std::atomic<int>& e) -> task<> {
@@ -87,7 +90,7 @@ TEST(CancelStress, AHundredThousandParkedTasksEndTogether) {
 TEST(CancelStress, AHundredThousandParkedTasksOfAGroupEndTogether) {
     std::atomic<int> ended{0};
     const channel<int> ch{0};
-    constexpr int many = 100'000;
+    constexpr int many = many_parked;
     sluice::wait_group g;
     for (int i = 0; i < many; ++i) g.go(park, ch, std::ref(ended));
     ASSERT_TRUE(eventually([&] { return receivers_waiting(ch) == many; }));
@@ -95,6 +98,50 @@ TEST(CancelStress, AHundredThousandParkedTasksOfAGroupEndTogether) {
     g.wait();
     EXPECT_EQ(ended, many);
     EXPECT_TRUE(sluice_test::nobody_waits(ch));
+}
+
+// MX-08: each on a channel of its own.
+TEST(CancelStress, AHundredThousandParkedTasksOnAsManyChannelsEndTogether) {
+    std::atomic<int> ended{0};
+    std::vector<channel<int>> all;
+    for (int i = 0; i < many_parked; ++i) all.emplace_back(0);
+    {
+        sluice::wait_group g;
+        for (const auto& ch : all) g.go(park, ch, std::ref(ended));
+        for (const auto& ch : all) ASSERT_TRUE(eventually([&] { return receivers_waiting(ch) == 1; }));
+        g.cancel();
+        g.wait();
+    }
+    EXPECT_EQ(ended, many_parked);
+    for (const auto& ch : all) ASSERT_TRUE(sluice_test::nobody_waits(ch));
+    EXPECT_EQ(sluice_test::counted<parked_tag>::live(), 0);
+}
+
+task<> park_in_a_select(std::vector<channel<int>>& of, std::atomic<int>& ended) {
+    const sluice_test::counted<parked_tag> mine{1};
+    try {
+        static_cast<void>(co_await sluice::async_select(sluice::on_receive(of[0]), sluice::on_receive(of[1]),
+                                                        sluice::on_receive(of[2]), sluice::on_send(of[3], 1)));
+    } catch (const canceled&) {
+        ++ended;
+    }
+}
+
+// MX-08: each with an entry in four queues.
+TEST(CancelStress, AHundredThousandTasksParkedInSelectsOfFourEndTogether) {
+    std::atomic<int> ended{0};
+    std::vector<channel<int>> four;
+    for (int i = 0; i < 4; ++i) four.emplace_back(0);
+    sluice::wait_group g;
+    for (int i = 0; i < many_parked; ++i) g.go(park_in_a_select, std::ref(four), std::ref(ended));
+    ASSERT_TRUE(eventually([&] {
+        return receivers_waiting(four[0]) == many_parked && sluice_test::senders_waiting(four[3]) == many_parked;
+    }));
+    g.cancel();
+    g.wait();
+    EXPECT_EQ(ended, many_parked);
+    for (const auto& ch : four) EXPECT_TRUE(sluice_test::nobody_waits(ch));
+    EXPECT_EQ(sluice_test::counted<parked_tag>::live(), 0);
 }
 
 // T40: a receive ends with the value or with the cancellation, and a value is never lost.

@@ -15,8 +15,10 @@
 #include <string>
 #include <thread>
 #include <type_traits>
+#include <vector>
 
 #include "../support/allocations.hpp"
+#include "../support/sanitized.hpp"
 #include "../support/workers.hpp"
 
 namespace {
@@ -313,6 +315,26 @@ TEST(AllocationFromPools, ContextsMakeNone) {
                   child.cancel();
               }),
               0);
+}
+
+// TI-08
+TEST(AllocationFromPools, AMillionDeadlinesMadeAndDroppedMakeNoneAndLeaveNoTimer) {
+#if SLUICE_ASAN
+    GTEST_SKIP() << "contexts are heap blocks here";
+#endif
+    // A hundred at a time, each with an earlier end than the one before.
+    std::vector<sluice::context_source> alive(100);
+    std::chrono::nanoseconds in = 10h;
+    const auto replace_all = [&] {
+        for (auto& one : alive) one = sluice::with_timeout({}, in -= 1ns);
+    };
+    replace_all();
+    replace_all();
+    const long before = sluice_test::allocations();
+    for (int i = 0; i < sluice_test::many(10'000); ++i) replace_all();
+    EXPECT_EQ(sluice_test::allocations() - before, 0);
+    alive.clear();
+    EXPECT_EQ(sluice::detail::process_timers::queue().earliest(), sluice::detail::no_deadline);
 }
 
 // CX-24

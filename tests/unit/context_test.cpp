@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
@@ -18,6 +19,7 @@
 
 #include "../support/eventually.hpp"
 #include "../support/waiting.hpp"
+#include "../support/workers.hpp"
 
 namespace {
 
@@ -648,6 +650,25 @@ TEST(Context, TwoThatCancelEachOtherCrosswiseDoNotDeadlock) {
         const std::stop_callback of_b{b.get().stop_token(), [&] { a.cancel(); }};
         std::jthread first{[&] { a.cancel(); }};
         std::jthread second{[&] { b.cancel(); }};
+    }
+}
+
+// T41: it goes on elsewhere, so nobody destroys what the one who stops it is still using.
+TEST(Context, ATaskMayDestroyTheStopSourceThatHasJustEndedItsWait) {
+    sluice::runtime rt{sluice_test::workers(2)};
+    for (int round = 0; round < 300; ++round) {
+        auto source = std::make_unique<std::stop_source>();
+        std::stop_source stop = *source;
+        const channel<int> ch{0};
+        auto waits = rt.go([&]() -> task<status> {
+            const auto r = co_await ch.async_receive(source->get_token());
+            source.reset();
+            co_return r.why();
+        });
+        if (round % 2) eventually([&] { return receivers_waiting(ch) == 1; });
+        stop.request_stop();
+        stop = std::stop_source{};
+        ASSERT_EQ(waits.get(), status::canceled);
     }
 }
 

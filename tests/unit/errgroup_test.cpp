@@ -312,6 +312,12 @@ TEST(Errgroup, AtItsLimitTryGoStartsNothingAndGoWaits) {
 }
 
 // EG-08
+TEST(Errgroup, ANegativeLimitBreaksTheContract) {
+    errgroup group;
+    EXPECT_TRUE(breaks_contract([&] { group.set_limit(static_cast<std::size_t>(-1)); }));
+}
+
+// EG-08
 TEST(Errgroup, ALimitOfZeroBreaksTheContract) {
     errgroup group;
     EXPECT_TRUE(breaks_contract([&] { group.set_limit(0); }));
@@ -520,6 +526,28 @@ TEST(Errgroup, ManyThatFailTogetherLeaveOneFirstErrorAndNobodyRunning) {
         const int begun = ended;
         EXPECT_GE(begun, static_cast<int>(group.errors().size()));
     }
+}
+
+TEST(ErrgroupDeathTest, ATaskThatWaitsForItsOwnGroupIsAViolation) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_DEATH(
+        {
+            errgroup group;
+            group.go([&]() -> task<> { co_await group.async_wait(); });
+            group.wait();
+        },
+        "errgroup_test.cpp.*its own group");
+}
+
+TEST(ErrgroupDeathTest, DestroyingAGroupInOneOfItsOwnTasksIsAViolation) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_DEATH(
+        {
+            auto* const group = new errgroup;
+            group->go([group] { delete group; });
+            eventually([] { return false; });
+        },
+        "by one of its own tasks");
 }
 
 }  // namespace

@@ -1160,22 +1160,41 @@ TEST(Scheduling, NoStartFromOutsideIsLostWhileWorkersGoToSleep) {
     for (int i = 0; sluice::clock::now() < end; ++i) ASSERT_EQ(rt.go(sum, i, 0, 0).get(), i);
 }
 
+std::chrono::nanoseconds time_used() {
+    std::timespec t{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return std::chrono::seconds{t.tv_sec} + std::chrono::nanoseconds{t.tv_nsec};
+}
+
+// T46
+TEST(Scheduling, AReceiveThatATimeEndsUsesNone) {
+    sluice::go([]() -> task<> { co_return; }).get();  // the process's runtime is idle beside it
+    const auto wait = [](std::chrono::nanoseconds& used) -> task<> {
+        const channel<int> never{0};
+        static_cast<void>(co_await sluice::timeout(50ms, never.async_receive()));  // until all are quiet
+        const auto before = time_used();
+        static_cast<void>(co_await sluice::timeout(1s, never.async_receive()));
+        used = time_used() - before;
+    };
+    std::chrono::nanoseconds in_a_run{};
+    std::chrono::nanoseconds in_the_process{};
+    run(wait, std::ref(in_a_run));
+    sluice::go(wait, std::ref(in_the_process)).get();
+    EXPECT_LT(in_a_run, 10ms);
+    EXPECT_LT(in_the_process, 10ms);
+}
+
 // T46
 TEST(Scheduling, IdleWorkersUseNoTime) {
-    const auto used = [] {
-        std::timespec t{};
-        ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-        return std::chrono::seconds{t.tv_sec} + std::chrono::nanoseconds{t.tv_nsec};
-    };
     runtime rt;
     const auto sleeper = []() -> task<> { co_await sluice::sleep_for(1h); };
     rt.go(sleeper);
     rt.go(wait_for_ever);
     ASSERT_TRUE(eventually([&] { return somebody_waits_for(rt, "time") && somebody_waits_for(rt, "receive"); }));
     std::this_thread::sleep_for(50ms);  // until the monitor has seen that nothing happens
-    const auto before = used();
+    const auto before = time_used();
     std::this_thread::sleep_for(1s);
-    EXPECT_LT(used() - before, 10ms);
+    EXPECT_LT(time_used() - before, 10ms);
 }
 
 // --- the end -------------------------------------------------------------------------------------------------------
@@ -1263,6 +1282,33 @@ TEST(RuntimeEnd, WhileTasksStartOthers) {
     }
 }
 
+// T36, T47: every task that waits for a permit, or is just asking, ends.
+TEST(RuntimeEnd, WhileTasksAcquirePermits) {
+    for (int round = 0; round < 50; ++round) {
+        sluice::semaphore slots{1};
+        std::atomic<int> begun{0};
+        std::atomic<int> ended{0};
+        const auto use = [](sluice::semaphore& s, std::atomic<int>& in, std::atomic<int>& out) -> task<> {
+            struct at_end {
+                std::atomic<int>& n;
+                ~at_end() { ++n; }
+            } const tells{out};
+            ++in;
+            for (;;) {
+                const auto p = co_await s.async_hold();
+                co_await sluice::yield();
+            }
+        };
+        {
+            runtime rt{two_workers()};
+            for (int i = 0; i < 8; ++i) rt.go(use, std::ref(slots), std::ref(begun), std::ref(ended));
+            ASSERT_TRUE(eventually([&] { return begun != 0; }));
+        }
+        ASSERT_EQ(ended, begun);
+        ASSERT_EQ(slots.available(), 1u);
+    }
+}
+
 TEST(RuntimeEnd, DestroysCallableAndArgumentsOfATaskThatHasNotBegun) {
     struct tag {};
     using object = counted<tag>;
@@ -1305,6 +1351,69 @@ TEST(RuntimeEnd, ReportsAgainAndAgainWhatDoesNotEnd) {
     EXPECT_NE(reports.front().find("runtime_test.cpp"), std::string::npos) << reports.front();
 }
 
+// --- the limit of threads ------------------------------------------------------------------------------------------
+
+/// What a runtime has said so far.
+class diagnostics_of {
+public:
+    void listen(run_options& o) {
+        o.diagnostics = [this](std::string_view text) {
+            const std::lock_guard guard{mutex_};
+            said_ += text;
+        };
+    }
+    bool contain(const std::string& text) const {
+        const std::lock_guard guard{mutex_};
+        return said_.find(text) != std::string::npos;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::string said_;
+};
+
+TEST(ThreadLimit, IsReportedAndACallableBeyondItRunsWhenAThreadComesFree) {
+    diagnostics_of rt_said;
+    run_options options = one_worker();
+    options.max_threads = 3;
+    rt_said.listen(options);
+    runtime rt{options};
+    const channel<int> gate{0};
+    std::atomic<int> begun{0};
+    const auto wait = [&] {
+        ++begun;
+        static_cast<void>(gate.receive());
+    };
+    std::vector<join_handle<void>> all;
+    for (int i = 0; i < 2; ++i) all.push_back(rt.go(wait));
+    ASSERT_TRUE(eventually([&] { return receivers_waiting(gate) == 2; }));
+    EXPECT_FALSE(rt_said.contain("threads are in use"));
+    all.push_back(rt.go(wait));
+    EXPECT_TRUE(rt_said.contain("all 3 threads are in use"));
+    EXPECT_EQ(rt.run(sum, 1, 2, 3), 6);  // the tasks have their worker
+    EXPECT_EQ(begun, 2);
+    ASSERT_TRUE(gate.send(1));
+    ASSERT_TRUE(eventually([&] { return begun == 3; }));
+    gate.close();
+    for (auto& h : all) h.get();
+}
+
+TEST(ThreadLimit, OfOneLetsTheTasksGoOnWhenTheOneThatBlocksItHasEnded) {
+    diagnostics_of rt_said;
+    run_options options = one_worker();
+    options.max_threads = 1;
+    rt_said.listen(options);
+    runtime rt{options};
+    const channel<int> gate{0};
+    auto blocks = rt.go([](channel<int> g) -> task<int> { co_return *g.receive(); }, gate);
+    ASSERT_TRUE(eventually([&] { return receivers_waiting(gate) == 1; }));
+    auto other = rt.go(sum, 1, 2, 3);
+    ASSERT_TRUE(eventually([&] { return rt_said.contain("all 1 threads are in use"); }));
+    ASSERT_TRUE(gate.send(7));
+    EXPECT_EQ(blocks.get(), 7);
+    EXPECT_EQ(other.get(), 6);
+}
+
 // --- what it tells -------------------------------------------------------------------------------------------------
 
 TEST(RuntimeTells, HowManyWereStartedAndLive) {
@@ -1323,6 +1432,28 @@ TEST(RuntimeTells, HowManyWereStartedAndLive) {
     b.get();
     EXPECT_TRUE(eventually([&] { return rt.metrics().alive == 0; }));
     EXPECT_EQ(rt.metrics().spawned, 2u);
+}
+
+TEST(RuntimeTells, HowManyWaitNow) {
+    runtime rt{two_workers()};
+    EXPECT_EQ(rt.metrics().parked, 0u);
+    const channel<int> gate{0};
+    std::atomic<bool> stop{false};
+    const auto spin = [](std::atomic<bool>& until) -> task<> {
+        while (!until) co_await sluice::yield();
+    };
+    auto running = rt.go(spin, std::ref(stop));
+    const auto wait = [](channel<int> g) -> task<> { static_cast<void>(co_await g.async_receive()); };
+    auto a = rt.go(wait, gate);
+    auto b = rt.go([gate] { static_cast<void>(gate.receive()); });  // a callable that waits is one of them
+    EXPECT_TRUE(eventually([&] { return rt.metrics().parked == 2; }));
+    EXPECT_EQ(rt.metrics().alive, 3u);
+    gate.close();
+    a.get();
+    b.get();
+    EXPECT_EQ(rt.metrics().parked, 0u);
+    stop = true;
+    running.get();
 }
 
 TEST(RuntimeTells, ThatWorkersTookWorkFromEachOther) {
@@ -1386,6 +1517,30 @@ TEST(RuntimeTells, EverythingWhileTasksRunOn) {
     a.get();
 }
 
+// --- odd uses ------------------------------------------------------------------------------------------------------
+
+TEST(Go, OfAnEmptyFunctionThrowsWhereItIsJoined) {
+    EXPECT_THROW(sluice::go(std::function<void()>{}).get(), std::bad_function_call);
+    EXPECT_THROW(sluice::go(std::function<task<int>()>{}).get(), std::bad_function_call);
+    EXPECT_THROW(run(std::function<task<int>()>{}), std::bad_function_call);
+    sluice::wait_group group;
+    group.go(std::function<void()>{});
+    EXPECT_THROW(group.wait(), std::bad_function_call);
+}
+
+TEST(Run, InsideATaskOfAnotherRunIsARunOfItsOwn) {
+    const auto inner = []() -> task<int> {
+        auto h = sluice::go(sum, 1, 2, 3);
+        co_return co_await h;
+    };
+    const auto outer = [&]() -> task<int> {
+        auto beside = sluice::go(sum, 4, 5, 6);
+        const int of_the_inner = run(inner);
+        co_return of_the_inner + co_await beside;
+    };
+    EXPECT_EQ(run(one_worker(), outer), 21);
+}
+
 // --- contracts -----------------------------------------------------------------------------------------------------
 
 #if defined(__unix__)
@@ -1426,6 +1581,21 @@ TEST(RuntimeDeathTest, JoiningNothingIsAViolation) {
             none.get();
         },
         "belongs to no task");
+}
+
+// T47
+TEST(RuntimeDeathTest, DestroyingARuntimeInOneOfItsOwnTasksIsAViolation) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_DEATH(
+        {
+            auto* const rt = new runtime;
+            rt->go([rt]() -> task<> {
+                delete rt;
+                co_return;
+            });
+            eventually([] { return false; });
+        },
+        "by one of its own tasks");
 }
 
 TEST(RuntimeDeathTest, ATaskThatWaitsForItselfIsAViolation) {

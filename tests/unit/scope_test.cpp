@@ -14,6 +14,7 @@
 #include <sluice/timer.hpp>
 
 #include "../support/eventually.hpp"
+#include "../support/sanitized.hpp"
 #include "../support/waiting.hpp"
 #include "../support/workers.hpp"
 
@@ -177,7 +178,7 @@ TEST(Scope, MakesAGroupOfAnotherKindWithItsArguments) {
 }
 
 TEST(Scope, BlocksNoThreadHoweverManyAreCancelledAtOnce) {
-    constexpr int many = 100'000;
+    constexpr int many = sluice_test::many(100'000);
     sluice::runtime rt{workers(2)};
     std::atomic<int> waiting{0};
     const auto main = [&]() -> task<> {

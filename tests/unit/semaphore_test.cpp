@@ -6,6 +6,7 @@
 #include <atomic>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include <sluice/semaphore.hpp>
 #include <sluice/timer.hpp>
 
+#include "../support/broken_contract.hpp"
 #include "../support/eventually.hpp"
 
 namespace {
@@ -461,6 +463,28 @@ TEST(Permit, IsGivenToACoroutineAndBackWhenItIsCancelled) {
     ASSERT_TRUE(eventually([&] { return s.available() == 0; }));
     h.cancel();
     EXPECT_THROW(h.get(), canceled);
+    EXPECT_EQ(s.available(), 1u);
+}
+
+// SM-01
+TEST(SemaphoreContract, ANegativeNumberOfPermitsIsAViolationInEveryCall) {
+    constexpr int negative = -1;
+    const auto minus_one = static_cast<std::size_t>(negative);
+    semaphore s{1};
+    const auto violation = sluice_test::violation_of([&] { s.acquire(minus_one); });
+    ASSERT_TRUE(violation);
+    EXPECT_NE(std::string{violation->where.file_name()}.find("semaphore_test.cpp"), std::string::npos);
+    using sluice_test::breaks_contract;
+    EXPECT_TRUE(breaks_contract([&] { const semaphore none{minus_one}; }));
+    EXPECT_TRUE(breaks_contract([&] { static_cast<void>(s.try_acquire(minus_one)); }));
+    EXPECT_TRUE(breaks_contract([&] { static_cast<void>(s.acquire(minus_one, sluice::context{})); }));
+    EXPECT_TRUE(breaks_contract([&] { static_cast<void>(s.acquire_for(minus_one, 0s)); }));
+    EXPECT_TRUE(breaks_contract([&] { static_cast<void>(s.async_acquire(minus_one)); }));
+    EXPECT_TRUE(breaks_contract([&] { static_cast<void>(s.async_acquire(minus_one, sluice::context{})); }));
+    EXPECT_TRUE(breaks_contract([&] { static_cast<void>(s.hold(minus_one)); }));
+    EXPECT_TRUE(breaks_contract([&] { static_cast<void>(s.async_hold(minus_one)); }));
+    EXPECT_TRUE(breaks_contract([&] { s.release(minus_one); }));
+    EXPECT_TRUE(breaks_contract([&] { s.set_permits(minus_one); }));
     EXPECT_EQ(s.available(), 1u);
 }
 

@@ -390,4 +390,15 @@ TEST(SizedWaitGroupDeathTest, ALimitOfZeroIsAViolation) {
     EXPECT_DEATH(const sized_wait_group group{0}, "sized_wait_group_test.cpp.*limit of 0");
 }
 
+TEST(SizedWaitGroupDeathTest, ATaskThatWaitsForItsOwnGroupIsAViolation) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_DEATH(
+        {
+            sized_wait_group g{2};
+            g.go([&]() -> task<> { co_await g.async_wait(); });
+            g.wait();
+        },
+        "its own group");
+}
+
 }  // namespace

@@ -70,7 +70,7 @@ TEST_F(ThreadsOnly, ChannelsNeedNoOtherThread) {
     }
 }
 
-// MX-10
+// MX-10, TI-09: a time of a wait is the deadline of its park.
 TEST_F(ThreadsOnly, TimesAndStopsNeedNoOtherThread) {
     const channel<int> never{0};
     const auto source = sluice::with_cancel({});

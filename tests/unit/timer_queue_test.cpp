@@ -186,7 +186,6 @@ TEST_F(TimerQueue, ManyAddedAndRemovedAtRandomFireInOrder) {
     EXPECT_EQ(queue.earliest(), no_deadline);
 }
 
-// Q3: what is left moves to the heir, and can still be removed while it moves.
 // TI-08
 TEST_F(TimerQueue, AMillionAddedAndRemovedLeaveNothing) {
     constexpr std::size_t many = 1'000'000;
@@ -213,6 +212,7 @@ TEST_F(TimerQueue, LeavesItsTimersToItsHeir) {
     EXPECT_EQ(fire(start + 2s), 1u);
 }
 
+// Q3: what is left moves to the heir, and can still be removed while it moves.
 TEST_F(TimerQueue, ATimerCanBeRemovedWhileItMovesToTheHeir) {
     for (int i = 0; i < 500; ++i) {
         timer_queue& dying = timer_queue::make(&count_earlier, this);

@@ -539,6 +539,62 @@ TEST(WaitGroupDeathTest, ADoneForATaskOfTheGroupIsAViolation) {
         "without an add");
 }
 
+TEST(WaitGroupDeathTest, ATaskThatWaitsForItsOwnGroupIsAViolation) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    const auto awaits = [](wait_group& g) -> task<> { co_await g.async_wait(); };
+    const auto blocks = [](wait_group& g) { g.wait(); };
+    EXPECT_DEATH(
+        {
+            wait_group g;
+            g.go(awaits, std::ref(g));
+            g.wait();
+        },
+        "wait_group_test.cpp.*its own group");
+    EXPECT_DEATH(
+        {
+            wait_group g;
+            g.go(blocks, std::ref(g));
+            g.wait();
+        },
+        "wait_group_test.cpp.*its own group");
+}
+
+TEST(WaitGroup, ATaskMayWaitForItsOwnGroupForAWhile) {
+    wait_group g;
+    std::atomic<bool> ended{true};
+    g.go([&] { ended = g.wait_for(1ms); });
+    g.wait();
+    EXPECT_FALSE(ended);
+}
+
+TEST(WaitGroupDeathTest, DestroyingAGroupInOneOfItsOwnTasksIsAViolation) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_DEATH(
+        {
+            auto* const g = new wait_group;
+            g->go([g]() -> task<> {
+                delete g;
+                co_return;
+            });
+            eventually([] { return false; });
+        },
+        "by one of its own tasks");
+}
+
+// WG-04: counted from zero while others wait: they may see the zero or the new count, and none is forgotten.
+TEST(WaitGroup, AnAddFromZeroWhileOthersWaitIsEitherWaitedForOrNot) {
+    for (int round = 0; round < 500; ++round) {
+        wait_group g;
+        g.add();
+        std::jthread waits{[&] { g.wait(); }};
+        std::jthread counts{[&] {
+            g.done();
+            g.add();
+            g.done();
+        }};
+    }
+}
+
 TEST(WaitGroupDeathTest, DestroyingAGroupThatSomethingWasAddedToIsAViolation) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     EXPECT_DEATH(

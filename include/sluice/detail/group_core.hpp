@@ -36,6 +36,7 @@ public:
             must_wait = own_ != 0;
             forgotten = count_ != own_;
         }
+        SLUICE_EXPECT(!has_started(this_thread_state().task), "a group was destroyed by one of its own tasks");
         if (must_wait) {
             cancel(nullptr);
             wait_for_own();
@@ -46,6 +47,12 @@ public:
         }
         context_tree::release(parent_);
         SLUICE_EXPECT(!forgotten, "a group was destroyed while something added to it was not done");
+    }
+
+    /// Whether `t` is one of its tasks.
+    bool has_started(const task_state* t) const noexcept { return t && t->group && t->group->counter() == this; }
+    void expect_a_waiter_from_outside(const task_state* t, place at) const {
+        SLUICE_EXPECT_AT(!has_started(t), "a task cannot wait for the end of its own group", at);
     }
 
     void add(std::size_t n) noexcept {
@@ -204,9 +211,16 @@ public:
     void forget() const noexcept {}
     wait_kind kind() const noexcept { return wait_kind::group; }
     const void* object() const noexcept { return group_; }
-    auto for_task(task_state& self) noexcept { return join_awaiter<group_operation>{*this, self}; }
+    auto for_task(task_state& self) {
+        expect_from_outside(self);
+        return join_awaiter<group_operation>{*this, self};
+    }
 
     place where;
+
+protected:
+    // Awaited by itself it would never end; with a time or another case it may.
+    void expect_from_outside(const task_state& self) const { group_->expect_a_waiter_from_outside(&self, where); }
 
 private:
     friend class group_core;
@@ -221,9 +235,9 @@ inline void group_core::wait_for_own() {
     block_once(op);
 }
 
-/// A wait that `until` or the time may end: false then, and nothing is cancelled.
+/// A wait that `until` or the time may end: without a result then, and nothing is cancelled.
 template <class Op>
-bool wait_early(Op op, group_core& group, context_node* until, time_point deadline) {
+auto wait_early(Op op, group_core& group, context_node* until, time_point deadline) {
     try {
         return ended_early<Op>{std::move(op), until, deadline}.block();
     } catch (const canceled&) {

@@ -13,6 +13,7 @@
 
 #include "await.hpp"
 #include "expect.hpp"
+#include "foreign_awaitable.hpp"
 
 namespace sluice {
 
@@ -179,6 +180,10 @@ public:
     child_awaiter<T> await_transform(task<T>&& child) noexcept;
     template <class T>
     child_awaiter<T> await_transform(task<T>& child) noexcept = delete;  // a task is awaited once: std::move it
+    template <foreign_awaitable A>
+    auto await_transform(A&& awaitable, place at = place::current()) {
+        return foreign_awaitable_awaiter<A>{std::forward<A>(awaitable), *self, at};
+    }
 
     /// Makes this the root frame of `t`.
     void become_root_of(task_state& t) noexcept {

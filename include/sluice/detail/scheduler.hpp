@@ -237,6 +237,8 @@ public:
         for (auto& w : workers_) sum += w->ended_tasks.load(std::memory_order_acquire);
         return sum;
     }
+    /// Of the tasks that live, those that wait now. Walks over all that have parked.
+    std::uint64_t parked_tasks() noexcept { return look_at_all_tasks().waiting; }
     std::uint64_t steals() const noexcept {
         std::uint64_t sum = 0;
         for (auto& w : workers_) sum += w->steals.load(std::memory_order_relaxed);

@@ -45,7 +45,8 @@ enum class wait_kind : std::uint8_t {
     thread,
     lock,
     read_lock,
-    condition
+    condition,
+    foreign
 };
 
 constexpr const char* to_string(wait_kind k) noexcept {
@@ -63,6 +64,7 @@ constexpr const char* to_string(wait_kind k) noexcept {
         case wait_kind::lock: return "lock";
         case wait_kind::read_lock: return "lock to read";
         case wait_kind::condition: return "condition";
+        case wait_kind::foreign: return "something of another library";
     }
     return "?";
 }
@@ -82,6 +84,8 @@ struct running {
 class group_link {
 public:
     virtual void task_ended(task_state&, const std::exception_ptr& error) noexcept = 0;
+    /// The counter behind it (group_core.hpp), or itself.
+    virtual const group_link* counter() const noexcept { return this; }
 
 protected:
     ~group_link() = default;

@@ -173,7 +173,7 @@ private:
         return true;
     }
 
-    void task_ended(detail::task_state&, const std::exception_ptr& error) noexcept override {
+    void task_ended(detail::task_state& t, const std::exception_ptr& error) noexcept override {
         if (error && !detail::is_canceled(error)) {
             bool is_first = false;
             {
@@ -187,7 +187,7 @@ private:
             if (is_first) cancel(error);
         }
         slots_.release();
-        group_.end_one(nullptr);  // last: a waiter may destroy the group
+        group_.end_one(t, nullptr);  // last: a waiter may destroy the group
     }
 
     // After all have ended.

@@ -6,8 +6,10 @@
 //     waiter may destroy the group at once; every wait takes the lock, even when the count is zero.
 // G2  A wait whose surrounding context has ended cancels the group's context and goes on until `own` is zero
 //     (join.hpp); what only `add` has counted is not waited for then.
-// G3  The group's context is made at the first go(), below the context of the task that made the group. Each task
-//     counts its home by itself, so a group may outlive the runtimes its tasks ran in.
+// G3  The group's context is made at the first go(), below the context of the task that made the group.
+// G4  A group may outlive the runtimes its tasks ran in. `home_` is the home of those that live in one of them, with
+//     one reference for them all while there are any (`at_home_`); they count no home by themselves. A task of
+//     another runtime meanwhile counts its own.
 #pragma once
 
 #include "block.hpp"
@@ -16,8 +18,6 @@
 #include "own_context.hpp"
 
 namespace sluice::detail {
-
-home_choice home_here();
 
 class group_core final : public group_link {
 public:
@@ -70,37 +70,18 @@ public:
     /// Starts a task of the group; `told` is this group or who wraps it.
     template <class F, class... Args>
     void go(group_link& told, place at, F&& f, Args&&... args) {
-        context_node& under = own_node();
-        const home_choice here = home_here();
-        home& in = context_tree::home_in(under, *here.in->runtime);
-        if (here.counted) context_tree::release_home(*here.in);
-        {
-            const hold guard{mutex};
-            ++count_;
-            ++own_;
-        }
+        const home_choice chosen = count_one_in(runtime_here());
         try {
-            start_task(in, true, &told, false, at, std::forward<F>(f), std::forward<Args>(args)...);
+            start_task(*chosen.in, chosen.counted, &told, false, at, std::forward<F>(f), std::forward<Args>(args)...);
         } catch (...) {
-            end_one(nullptr);
+            end_one(!chosen.counted, nullptr);
             throw;
         }
     }
 
-    void task_ended(task_state&, const std::exception_ptr& error) noexcept override { end_one(error); }
-
-    /// The first exception of a task, other than `canceled`, goes to wait().
-    void end_one(const std::exception_ptr& error) noexcept {
-        const bool counts = error && !is_canceled(error);
-        wake_chain woken;
-        {
-            const hold guard{mutex};
-            if (counts && !first_error_) first_error_ = error;
-            --own_;
-            --count_;
-            wake_if_ended(woken);
-        }
-        woken.wake_all();  // G1
+    void task_ended(task_state& t, const std::exception_ptr& error) noexcept override { end_one(t, error); }
+    void end_one(const task_state& t, const std::exception_ptr& error) noexcept {
+        end_one(t.is_at_home_of_group, error);
     }
 
     void cancel(std::exception_ptr cause) noexcept {
@@ -161,6 +142,50 @@ public:
     wait_list waiters_for_own;
 
 private:
+    // One task more, and where it shall live (G4).
+    home_choice count_one_in(runtime_core& rt) {
+        {
+            const hold guard{mutex};
+            if (home_ && home_->runtime == &rt) [[likely]]
+                return count_one_at_home();
+        }
+        home& in = context_tree::home_in(own_node(), rt);
+        {
+            const hold guard{mutex};
+            if (!home_) {
+                home_ = &in;
+                return count_one_at_home();
+            }
+            ++count_;
+            ++own_;
+        }
+        return {&in, true};
+    }
+    // Under the lock.
+    home_choice count_one_at_home() noexcept {
+        ++count_;
+        ++own_;
+        ++at_home_;
+        return {home_, false};
+    }
+
+    /// The first exception of a task, other than `canceled`, goes to wait().
+    void end_one(bool was_at_home, const std::exception_ptr& error) noexcept {
+        const bool counts = error && !is_canceled(error);
+        home* left = nullptr;
+        wake_chain woken;
+        {
+            const hold guard{mutex};
+            if (counts && !first_error_) first_error_ = error;
+            --own_;
+            --count_;
+            if (was_at_home && --at_home_ == 0) left = std::exchange(home_, nullptr);
+            wake_if_ended(woken);
+        }
+        woken.wake_all();  // G1
+        if (left) context_tree::release_home(*left);
+    }
+
     // Under the lock.
     void wake_if_ended(wake_chain& woken) noexcept {
         if (count_ == 0)
@@ -175,6 +200,8 @@ private:
     std::exception_ptr first_error_;
     context_node* const parent_;  // the maker's, or null
     context_node* context_ = nullptr;
+    home* home_ = nullptr;  // G4
+    std::size_t at_home_ = 0;
 };
 
 /// Waits until the count is zero. A joinable (join.hpp).

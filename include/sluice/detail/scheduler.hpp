@@ -241,6 +241,7 @@ public:
 
     /// Ends a task whose frame or callable has come to its end.
     void end_task(task_state& t) noexcept;
+    void wake_joiners(task_state& t) noexcept;
 
     // --- homes ----------------------------------------------------------------------------------------------------
 

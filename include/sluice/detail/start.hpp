@@ -123,6 +123,7 @@ result_state<call_result<F, Args...>>* start_task(home& in, bool counts_home, gr
         throw;
     }
     t->group = group;
+    t->is_at_home_of_group = group && !counts_home;
     if (with_handle) t->retain();
     runtime_core& rt = *in.runtime;
     if constexpr (returns_task<F, Args...>) {

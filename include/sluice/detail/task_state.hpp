@@ -135,7 +135,12 @@ public:
     }
     void release() noexcept {
         // acq_rel: the last one sees what the others did before they let go.
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) release_last();
+    }
+    /// For who holds a reference: it is the only one, and nobody else can make another.
+    bool has_no_handle() const noexcept { return references_.load(std::memory_order_acquire) == 1; }
+    /// Precondition: the caller holds the last reference.
+    void release_last() noexcept {
         if (!group && has_ended()) report_unclaimed();
         delete this;
     }
@@ -169,8 +174,9 @@ public:
     lock join_mutex;
     std::uint8_t shard = 0;
     bool started = false;
-    bool is_callable = false;  // runs on an elastic thread
-    bool must_begin = false;   // also in a run that is ending
+    bool is_callable = false;          // runs on an elastic thread
+    bool must_begin = false;           // also in a run that is ending
+    bool is_at_home_of_group = false;  // group_core.hpp, G4
     wait_list joiners;
 
     object_name name;

@@ -132,6 +132,19 @@ public:
         else inject(t);
     }
 
+    /// Several that become ready together, oldest first: as above. What the worker's queue has no room for goes where
+    /// everybody finds it.
+    void make_ready_last(ready_chain tasks) noexcept {
+        auto& me = this_thread_state();
+        if (me.worker && &me.worker->runtime == this) {
+            while (tasks.first && me.worker->woken.size() < run_queue::capacity - 1) {
+                task_state& t = tasks.pop();
+                push(*me.worker, me.worker->woken, t);
+            }
+        }
+        if (tasks.first) inject(tasks);
+    }
+
     /// Before the current thread blocks: somebody else serves its worker meanwhile (S2).
     static void give_away_worker(thread_state& me) noexcept {
         if (!me.worker) return;
@@ -278,10 +291,11 @@ private:
     void push(worker& w, run_queue& queue, task_state& t) noexcept {
         if (!queue.try_push(t)) {
             // Full: the older half goes where everybody finds it.
+            ready_chain moved;
+            queue.steal_half(w.served_by, run_queue::capacity / 2, [&](task_state& old) { moved.push(old); });
+            moved.push(t);
             const hold guard{mutex_};
-            for (unsigned i = 0; i < run_queue::capacity / 2; ++i)
-                if (auto* old = queue.pop_oldest(w.served_by)) shared_.push(*old);
-            shared_.push(t);
+            shared_.push(moved);
         }
         // relaxed: a missed idle worker is a missed chance that the monitor repairs (S4, S5).
         const bool is_worth_it = &queue == &w.spawned ? queue.size() >= worth_moving : w.has_a_queue_to_move();
@@ -291,8 +305,13 @@ private:
     }
 
     SLUICE_NOINLINE void inject(task_state& t) noexcept {
+        ready_chain one;
+        one.push(t);
+        inject(one);
+    }
+    SLUICE_NOINLINE void inject(const ready_chain& tasks) noexcept {
         mutex_.acquire();
-        shared_.push(t);
+        shared_.push(tasks);
         worker* const w = pick_idle();
         const bool wake_monitor = w && std::exchange(monitor_sleeps_, false);
         mutex_.release();

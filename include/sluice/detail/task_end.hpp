@@ -143,18 +143,24 @@ inline void wake_chain::wake_some(waiter* w, const running& by) noexcept {
     t.where().runtime->make_ready(t, *by.on);
 }
 
-/// A batch goes to the queue at once.
+/// A batch goes to the queue at once: those of one runtime that stand in a row together.
 inline void wake_chain::wake_many(waiter* w) noexcept {
+    ready_chain tasks;
+    runtime_core* in = nullptr;
     while (w) {
         waiter* const next = w->link;  // before the wake: it is the waiter's again then
         if (w->how() == wake_by::scheduling) {
             auto& t = static_cast<task_state&>(*w);
-            t.where().runtime->make_ready_last(t);
+            runtime_core* const its = t.where().runtime;
+            if (its != in && in) in->make_ready_last(std::exchange(tasks, {}));
+            in = its;
+            tasks.push(t);
         } else {
             w->wake();
         }
         w = next;
     }
+    if (in) in->make_ready_last(tasks);
 }
 
 }  // namespace sluice::detail

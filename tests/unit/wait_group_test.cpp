@@ -554,7 +554,6 @@ constexpr int very_many = 3'000;
 
 TEST(WaitGroup, AnErrorAmongVeryManyComesOutOfTheWait) {
     EXPECT_THROW(sluice::run([]() -> task<> {
-                     std::atomic<int> ended{0};
                      const channel<int> gate{0};
                      wait_group all;
                      for (int i = 0; i < very_many; ++i) {
@@ -578,7 +577,7 @@ TEST(WaitGroup, TheCountOfVeryManyIsExactWhenNothingMoves) {
             }
             for (int left = very_many; left > 0; left -= 100) {
                 EXPECT_EQ(all.count(), static_cast<std::size_t>(left));
-                for (int i = 0; i < 100; ++i) co_await gate.async_send(i);
+                for (int i = 0; i < 100; ++i) static_cast<void>(co_await gate.async_send(i));
                 while (all.count() != static_cast<std::size_t>(left - 100)) co_await sluice::yield();
             }
             co_await all.async_wait();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // scheduler.hpp: which thread runs which ready task, and when does a thread sleep?
 //
-// S1  A ready task is in exactly one place: a run-next slot, one of a worker's queues, or the shared queue.
+// S1  A ready task is in exactly one place: a run-next slot, one of a worker's queues, the shared queue, or the queue of
+//     what was spawned and had no room there. The latter are taken as if they had been spawned just now, newest first:
+//     a worker walks a tree depth first, so a million leaves need memory for a branch. For the oldest, see worker.hpp.
 // S2  A worker is served by one thread at a time. A thread that is about to block in one of our blocking forms gives
 //     its worker to another thread (a stand-in) and finishes its task without one.
 // S3  `mutex_` guards the shared queue, the idle list and the life of the runtime against wakers from outside: a
@@ -295,7 +297,7 @@ private:
             queue.steal_half(w.served_by, run_queue::capacity / 2, [&](task_state& old) { moved.push(old); });
             moved.push(t);
             const hold guard{mutex_};
-            shared_.push(moved);
+            (&queue == &w.spawned ? spilled_ : shared_).push(moved);
         }
         // relaxed: a missed idle worker is a missed chance that the monitor repairs (S4, S5).
         const bool is_worth_it = &queue == &w.spawned ? queue.size() >= worth_moving : w.has_a_queue_to_move();
@@ -372,10 +374,19 @@ private:
             w.measure_steps(now);
             fire_timers([&] { return now; });
             if (auto* t = take_shared(w)) return t;
-            if (auto* t = w.spawned.pop_oldest(w.served_by)) return t;
+            if (w.may_take_oldest_spawned(now)) {
+                if (auto* t = take_spilled(w, 1)) return t;
+                if (auto* t = w.spawned.pop_oldest(w.served_by)) return t;
+            } else if (auto* t = take_spawned(w)) {
+                return t;
+            }
+        } else if (w.somebody_yielded) {
+            w.somebody_yielded = false;
+            if (auto* t = take_spawned(w)) return t;
         }
         if (auto* t = w.take_own()) return t;
         if (auto* t = take_shared(w)) return t;
+        if (auto* t = take_spawned(w)) return t;
         if (fire_timers())
             if (auto* t = w.take_own()) return t;
         return steal(w);
@@ -397,6 +408,20 @@ private:
             }
         }
         return first;
+    }
+
+    task_state* take_spawned(worker& w) noexcept {
+        if (auto* t = w.spawned.pop_newest(w.served_by)) return t;
+        return take_spilled(w, run_queue::capacity / 8);
+    }
+
+    // They are spawned tasks again, of which the newest comes first: so each tree is walked depth first.
+    task_state* take_spilled(worker& w, std::size_t most) noexcept {
+        if (spilled_.size.load(std::memory_order_relaxed) == 0) return nullptr;
+        const hold guard{mutex_};
+        task_state* last = spilled_.pop();
+        while (last && --most > 0 && !spilled_.empty() && w.spawned.try_push(*last)) last = spilled_.pop();
+        return last;
     }
 
     task_state* steal(worker& w) noexcept {
@@ -473,7 +498,7 @@ private:
         {
             const hold guard{mutex_};
             if (stopping_) return false;
-            if (!shared_.empty()) return true;
+            if (!shared_.empty() || !spilled_.empty()) return true;
             // The first that sleeps past the earliest timer keeps the time; it is enough that one does.
             if (const auto earliest = timers_.earliest(); earliest < keeper_until_) until = keeper_until_ = earliest;
             idle_.push_back(&w);
@@ -706,6 +731,7 @@ private:
 
     alignas(cache_line) mutable lock mutex_;
     shared_queue shared_;
+    shared_queue spilled_;  // S1: spawned tasks that their worker's queue had no room for
     std::vector<worker*> idle_;
     bool stopping_ = false;
     bool monitor_sleeps_ = false;

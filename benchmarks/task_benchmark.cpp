@@ -21,8 +21,23 @@
 // --- memory ---
 
 namespace {
-
 std::atomic<std::size_t> bytes_in_use{0};
+}
+
+// Sanitizers have an operator new of their own: nothing is counted then.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define SLUICE_COUNTS_BYTES 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define SLUICE_COUNTS_BYTES 0
+#endif
+#endif
+#ifndef SLUICE_COUNTS_BYTES
+#define SLUICE_COUNTS_BYTES 1
+#endif
+
+#if SLUICE_COUNTS_BYTES
+namespace {
 
 void* counted_allocate(std::size_t size) {
     void* const p = std::malloc(size);
@@ -44,6 +59,7 @@ void operator delete(void* p) noexcept { counted_free(p); }
 void operator delete[](void* p) noexcept { counted_free(p); }
 void operator delete(void* p, std::size_t) noexcept { counted_free(p); }
 void operator delete[](void* p, std::size_t) noexcept { counted_free(p); }
+#endif
 
 namespace {
 

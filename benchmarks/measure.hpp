@@ -7,6 +7,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <sluice/runtime.hpp>
 #include <string>
@@ -34,6 +35,30 @@ void tasks(benchmark::State& state, int items, F main, Args... args) {
     state.SetItemsProcessed(state.iterations() * items);
 }
 
+/// The same, where only a part of each run counts: `main(part, args...)` calls `part.begin()` and `part.end()`.
+class part_of_a_run {
+public:
+    void begin() noexcept { began_ = std::chrono::steady_clock::now(); }
+    void end() noexcept { took_ = std::chrono::steady_clock::now() - began_; }
+    double seconds() const noexcept { return std::chrono::duration<double>{took_}.count(); }
+
+private:
+    std::chrono::steady_clock::time_point began_{};
+    std::chrono::steady_clock::duration took_{};
+};
+
+template <class F, class... Args>
+void part_of_tasks(benchmark::State& state, int items, F main, Args... args) {
+    sluice::run_options options;
+    options.workers = static_cast<unsigned>(state.range(0));
+    for (auto _ : state) {
+        part_of_a_run part;
+        sluice::run(options, main, &part, args...);
+        state.SetIterationTime(part.seconds());
+    }
+    state.SetItemsProcessed(state.iterations() * items);
+}
+
 /// Measures `main(args...)` on this thread, with no runtime.
 template <class F, class... Args>
 void threads(benchmark::State& state, int items, F main, Args... args) {
@@ -43,6 +68,10 @@ void threads(benchmark::State& state, int items, F main, Args... args) {
 
 inline void on_one_and_two_workers(benchmark::internal::Benchmark* b) {
     b->ArgName("workers")->Arg(1)->Arg(2)->UseRealTime();
+}
+
+inline void in_part_on_one_and_two_workers(benchmark::internal::Benchmark* b) {
+    b->ArgName("workers")->Arg(1)->Arg(2)->UseManualTime();
 }
 
 }  // namespace measure

@@ -203,9 +203,9 @@ private:
         return true;
     }
 
-    void task_ended(detail::task_state&, const std::exception_ptr& error) noexcept override {
+    void task_ended(detail::task_state& t, const std::exception_ptr& error) noexcept override {
         note(error);
-        end_one();
+        end_one(t);
     }
     const detail::group_link* counter() const noexcept override { return &group_; }
     void note(const std::exception_ptr& error) noexcept {
@@ -221,9 +221,9 @@ private:
         }
         if (is_first) cancel(error);
     }
-    void end_one() noexcept {
+    void end_one(const detail::task_state& t) noexcept {
         slots_.release();
-        group_.end_one(nullptr);  // last: a waiter may destroy the group
+        group_.end_one(t, nullptr);  // last: a waiter may destroy the group
     }
 
     // After all have ended.

@@ -208,7 +208,7 @@ public:
             }
         }
         group.results_.ended(*this);  // from here on it belongs to who takes it
-        group.group_.end_one();       // last: a waiter may destroy the group
+        group.group_.end_one(t);      // last: a waiter may destroy the group
     }
     const group_link* counter() const noexcept override { return &group_->group_.group_; }
 

@@ -99,7 +99,7 @@ private:
 /// Names the running task or blocking callable, for reports: `name_task("scanner 3");`. Elsewhere it does nothing.
 /// A later name replaces an earlier one. Throws: `std::bad_alloc`; the name is as before.
 inline void name_task(std::string_view called) {
-    if (auto* const t = detail::this_thread_state().task) t->name.give(t, called);
+    if (auto* const t = detail::this_thread_state().task) t->give_name(called);
 }
 
 /// While one lives, somebody outside of the run may wake its tasks: then all of them waiting is no deadlock.

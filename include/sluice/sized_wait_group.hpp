@@ -171,9 +171,9 @@ private:
             throw;
         }
     }
-    void task_ended(detail::task_state&, const std::exception_ptr& error) noexcept override {
+    void task_ended(detail::task_state& t, const std::exception_ptr& error) noexcept override {
         slots_.release();
-        group_.core_.end_one(error);  // last: a waiter may destroy the group
+        group_.core_.end_one(t, error);  // last: a waiter may destroy the group
     }
     const detail::group_link* counter() const noexcept override { return &group_.core_; }
 

@@ -10,8 +10,8 @@
 #include <sluice/mutex.hpp>
 #include <sluice/once.hpp>
 #include <sluice/options.hpp>
-#include <sluice/resumption.hpp>
 #include <sluice/result_group.hpp>
+#include <sluice/resumption.hpp>
 #include <sluice/runtime.hpp>
 #include <sluice/scope.hpp>
 #include <sluice/select.hpp>

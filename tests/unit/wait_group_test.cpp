@@ -605,4 +605,69 @@ TEST(WaitGroupDeathTest, DestroyingAGroupThatSomethingWasAddedToIsAViolation) {
         "not done");
 }
 
+// So many that starts and ends are counted apart (detail/group_core.hpp, G5).
+constexpr int very_many = 3'000;
+
+TEST(WaitGroup, AnErrorAmongVeryManyComesOutOfTheWait) {
+    EXPECT_THROW(sluice::run([]() -> task<> {
+                     const channel<int> gate{0};
+                     wait_group all;
+                     for (int i = 0; i < very_many; ++i) {
+                         if (i == very_many / 2) all.go(fail_after, gate, 7);
+                         else all.go(receive_one, gate);
+                     }
+                     gate.close();
+                     co_await all.async_wait();
+                 }),
+                 failure);
+}
+
+TEST(WaitGroup, TheCountOfVeryManyIsExactWhenNothingMoves) {
+    sluice::run([]() -> task<> {
+        const channel<int> gate{0};
+        wait_group all;
+        for (int round = 0; round < 2; ++round) {
+            for (int i = 1; i <= very_many; ++i) {
+                all.go(receive_one, gate);
+                EXPECT_EQ(all.count(), static_cast<std::size_t>(i));
+            }
+            for (int left = very_many; left > 0; left -= 100) {
+                EXPECT_EQ(all.count(), static_cast<std::size_t>(left));
+                for (int i = 0; i < 100; ++i) static_cast<void>(co_await gate.async_send(i));
+                while (all.count() != static_cast<std::size_t>(left - 100)) co_await sluice::yield();
+            }
+            co_await all.async_wait();
+        }
+    });
+}
+
+TEST(WaitGroup, VeryManyMayLiveInOneRuntimeWhileSomeLiveInAnother) {
+    runtime one;
+    runtime other;
+    const channel<int> gate{0};
+    wait_group all;
+    const auto start = [&](int count) -> task<> {
+        for (int i = 0; i < count; ++i) all.go(receive_one, gate);
+        co_return;
+    };
+    one.run(start, very_many);
+    other.run(start, 300);
+    EXPECT_EQ(all.count(), static_cast<std::size_t>(very_many + 300));
+    gate.close();
+    all.wait();
+    EXPECT_EQ(all.count(), 0u);
+}
+
+TEST(WaitGroup, AGroupOfVeryManyOutlivesTheRunsItsTasksRanIn) {
+    std::atomic<int> ended{0};
+    wait_group all;
+    for (int round = 0; round < 3; ++round) {
+        sluice::run([&]() -> task<> {
+            for (int i = 0; i < very_many; ++i) all.go(add_one, std::ref(ended));
+            co_return;
+        });
+        EXPECT_EQ(all.count(), 0u);
+    }
+}
+
 }  // namespace

@@ -72,8 +72,8 @@ TEST(WaitList, LeavingTheMiddleTouchesTheNeighboursAlone) {
     wait_list list;
     for (auto& e : all) e.wait_in(list);
     struct links {
-        wait_node* next;
-        wait_node* prev;
+        wait_link* next;
+        wait_link* prev;
     };
     std::vector<links> kept;
     const auto is_far = [](std::size_t i) { return i < 3 || i > 5; };

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
-// main.go: what do the rows of channel_benchmark.cpp and select_benchmark.cpp cost with goroutines?
+// main.go: what do the rows of the C++ benchmarks cost with goroutines?
 //
 // Usage: go run . [-rows REGEX] [-min-time SECONDS]
-// Prints a line for each row: its name and the nanoseconds of one item (of the whole run for the primes). As in the C++
+// Prints a line for each row: its name and the nanoseconds of one item (of the whole run for the primes; the bytes of one
+// for parked_bytes). As in the C++
 // programs one iteration is one whole run, runs are repeated until the time is up, and SLUICE_BENCHMARK_DIVISOR shortens them.
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math"
@@ -35,8 +37,24 @@ var rows = []struct {
 	{"five_hops_of_64", steps, func() { fiveHops(64, steps) }},
 	{"select_over_4_rendezvous", steps, func() { selectOverFour(0, steps) }},
 	{"select_over_4_of_16", steps, func() { selectOverFour(16, steps) }},
+	{"spawn_and_join", steps, func() { spawnAndJoin(steps) }},
+	{"spawn_and_join_each", steps, func() { spawnAndJoinEach(steps) }},
+	{"skynet_over_channels", leaves(), func() { skynet(leaves()) }},
+	{"yield", steps, func() { yieldOften(steps) }},
+	{"limit_100_by_sized_wait_group", steps, func() { throughASizedWaitGroup(steps) }},
+	{"limit_100_by_errgroup", steps, func() { throughAnErrgroup(steps) }},
+	{"wait_on_a_semaphore_of_100", steps, func() { onOneSemaphore(steps) }},
 	{"primes_up_to_22307", 1, func() { sieve(scaled(22_307), noEnd) }},
 	{"first_2500_primes", 1, func() { sieve(noEnd, scaled(2_500)) }}, // last: leaves its goroutines behind
+}
+
+// Rows of which only a part counts: run returns how long that took.
+var rowsInPart = []struct {
+	name  string
+	items int
+	run   func() time.Duration
+}{
+	{"wake_by_close", steps, func() time.Duration { return wakeByClose(steps) }},
 }
 
 func main() {
@@ -46,22 +64,38 @@ func main() {
 	pattern := regexp.MustCompile(*wanted)
 
 	runtime.GOMAXPROCS(2)
-	for _, row := range rows {
+	if pattern.MatchString("parked_bytes") { // first: later ones reuse the stacks of those that have ended
+		fmt.Printf("parked_bytes %.3f\n", bytesOfWaiters(steps))
+	}
+	for _, row := range rowsInPart {
 		if pattern.MatchString(row.name) {
 			fmt.Printf("%s %.3f\n", row.name, measure(row.run, *minTime)/float64(row.items))
 		}
+	}
+	for _, row := range rows {
+		if pattern.MatchString(row.name) {
+			fmt.Printf("%s %.3f\n", row.name, measure(timed(row.run), *minTime)/float64(row.items))
+		}
+	}
+}
+
+func timed(run func()) func() time.Duration {
+	return func() time.Duration {
+		start := time.Now()
+		run()
+		return time.Since(start)
 	}
 }
 
 // measure returns the nanoseconds of one run. As Google Benchmark does, it tries more runs until they last long enough,
 // and counts only the last try.
-func measure(run func(), minTime float64) float64 {
+func measure(run func() time.Duration, minTime float64) float64 {
 	for runs := 1; ; {
-		start := time.Now()
+		var sum time.Duration
 		for range runs {
-			run()
+			sum += run()
 		}
-		elapsed := time.Since(start).Seconds()
+		elapsed := sum.Seconds()
 		if elapsed >= minTime {
 			return elapsed * 1e9 / float64(runs)
 		}
@@ -201,6 +235,179 @@ func selectOverFour(capacity, messages int) {
 	}
 	sink = sum
 	senders.Wait()
+}
+
+func nothing() {}
+
+func spawnAndJoin(count int) {
+	var all sync.WaitGroup
+	for range count {
+		start(&all, nothing)
+	}
+	all.Wait()
+}
+
+func spawnAndJoinEach(count int) {
+	for range count {
+		ended := make(chan struct{})
+		go func() { close(ended) }()
+		<-ended
+	}
+}
+
+func leaves() int {
+	if steps >= 1_000_000 {
+		return 1_000_000
+	}
+	return 1_000
+}
+
+func skynet(leaves int) {
+	result := make(chan int)
+	go skynetNode(result, 0, leaves)
+	sink = <-result
+}
+
+func skynetNode(out chan<- int, first, leaves int) {
+	if leaves == 1 {
+		out <- first
+		return
+	}
+	results := make(chan int)
+	for i := range 10 {
+		go skynetNode(results, first+i*leaves/10, leaves/10)
+	}
+	sum := 0
+	for range 10 {
+		sum += <-results
+	}
+	out <- sum
+}
+
+func startWaiters(ch <-chan int, ended *sync.WaitGroup, count int) {
+	var came sync.WaitGroup
+	came.Add(count)
+	for range count {
+		start(ended, func() {
+			came.Done()
+			<-ch
+		})
+	}
+	came.Wait()
+}
+
+func wakeByClose(count int) time.Duration {
+	ch := make(chan int)
+	var all sync.WaitGroup
+	startWaiters(ch, &all, count)
+	begin := time.Now()
+	close(ch)
+	all.Wait()
+	return time.Since(begin)
+}
+
+func bytesOfWaiters(count int) float64 {
+	var before, after runtime.MemStats
+	ch := make(chan int)
+	var all sync.WaitGroup
+	runtime.ReadMemStats(&before)
+	startWaiters(ch, &all, count)
+	runtime.ReadMemStats(&after)
+	close(ch)
+	all.Wait()
+	return float64(after.Sys-before.Sys) / float64(count)
+}
+
+func yieldOften(times int) {
+	for range times {
+		runtime.Gosched()
+	}
+}
+
+// A sized wait group, as the widely used module does it.
+type sizedWaitGroup struct {
+	slots chan struct{}
+	all   sync.WaitGroup
+}
+
+func (g *sizedWaitGroup) Add() {
+	g.slots <- struct{}{}
+	g.all.Add(1)
+}
+func (g *sizedWaitGroup) Done() {
+	<-g.slots
+	g.all.Done()
+}
+
+func throughASizedWaitGroup(count int) {
+	group := sizedWaitGroup{slots: make(chan struct{}, 100)}
+	for range count {
+		group.Add()
+		go func() {
+			defer group.Done()
+			nothing()
+		}()
+	}
+	group.all.Wait()
+}
+
+// The errgroup of golang.org/x/sync with a limit and a context.
+type errgroup struct {
+	sizedWaitGroup
+	once   sync.Once
+	err    error
+	cancel context.CancelFunc
+}
+
+func (g *errgroup) Go(f func() error) {
+	g.Add()
+	go func() {
+		defer g.Done()
+		if err := f(); err != nil {
+			g.once.Do(func() {
+				g.err = err
+				g.cancel()
+			})
+		}
+	}()
+}
+func (g *errgroup) Wait() error {
+	g.all.Wait()
+	g.cancel()
+	return g.err
+}
+
+func throughAnErrgroup(count int) {
+	_, cancel := context.WithCancel(context.Background())
+	group := errgroup{sizedWaitGroup: sizedWaitGroup{slots: make(chan struct{}, 100)}, cancel: cancel}
+	for range count {
+		group.Go(func() error { return nil })
+	}
+	if err := group.Wait(); err != nil {
+		panic(err)
+	}
+}
+
+// All permits are taken until all goroutines wait.
+func onOneSemaphore(count int) {
+	slots := make(chan struct{}, 100)
+	for range 100 {
+		slots <- struct{}{}
+	}
+	var came, all sync.WaitGroup
+	came.Add(count)
+	for range count {
+		start(&all, func() {
+			came.Done()
+			slots <- struct{}{}
+			<-slots
+		})
+	}
+	came.Wait()
+	for range 100 {
+		<-slots
+	}
+	all.Wait()
 }
 
 func start(group *sync.WaitGroup, f func()) {

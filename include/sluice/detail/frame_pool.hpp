@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // frame_pool.hpp: where do coroutine frames and other small, short-lived blocks come from?
 //
-// Size classes of 16 bytes up to 1 KiB. Each thread keeps two chains of free blocks a class: it takes from and gives
+// Size classes of 16 bytes, from 32 bytes to 1 KiB. Each thread keeps two chains of free blocks a class: it takes from and gives
 // to the first, swaps with the second, and trades whole batches with the shared depot. So a block may be freed by any
 // thread, a thread that only frees hands its surplus back, and the depot's lock is taken once a batch.
 // F1  A block is in exactly one chain or in use. F2  A chain holds at most batch_size(class) blocks.
@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <utility>
 
 #include "lock.hpp"
 #include "platform.hpp"
@@ -21,7 +22,9 @@ namespace sluice::detail {
 
 struct free_block {
     free_block* next;
-    free_block* next_batch;  // used by the first block of a batch in the depot
+    // Of a batch in the depot, in its first block.
+    free_block* next_batch;
+    std::uint32_t count;
 };
 
 struct frame_cache {
@@ -51,6 +54,7 @@ public:
         if (free_block* b = chain.first) {
             chain.first = b->next;
             --chain.first_count;
+            prefetch(b->next);  // read at the next call, and then written
             return b;
         }
         return refill(mine, c);
@@ -90,7 +94,9 @@ private:
         ~cache_closer() { close(); }
     };
 
-    static constexpr std::size_t class_of(std::size_t size) noexcept { return size == 0 ? 0 : (size - 1) / step; }
+    static constexpr std::size_t class_of(std::size_t size) noexcept {
+        return (std::max(size, sizeof(free_block)) - 1) / step;
+    }
     static constexpr std::size_t size_of_class(std::size_t c) noexcept { return (c + 1) * step; }
     static constexpr std::uint32_t batch_size(std::size_t c) noexcept {
         return static_cast<std::uint32_t>(std::clamp<std::size_t>(16384 / size_of_class(c), 16, 128));
@@ -108,20 +114,22 @@ private:
     SLUICE_NOINLINE static void* refill(frame_cache& mine, std::size_t c) {
         if (mine.state == frame_cache::life::fresh) open(mine);
         auto& chain = mine.classes[c];
-        free_block* batch = chain.second;
-        chain.second = nullptr;
-        if (!batch) batch = take_batch(c);
-        if (!batch) batch = carve(c);
+        free_block* batch = std::exchange(chain.second, nullptr);
+        std::uint32_t count = batch_size(c);
+        if (!batch) {
+            batch = take_batch(c);
+            if (batch) count = batch->count;
+            else batch = carve(c);
+        }
         chain.first = batch->next;
-        chain.first_count = 0;
-        for (free_block* b = chain.first; b; b = b->next) ++chain.first_count;
+        chain.first_count = count - 1;
         if (mine.state == frame_cache::life::ended) close();
         return batch;
     }
 
     SLUICE_NOINLINE static void make_room(frame_cache& mine, std::size_t c) noexcept {
         auto& chain = mine.classes[c];
-        if (chain.second) give_batch(c, chain.second);
+        if (chain.second) give_batch(c, chain.second, batch_size(c));
         chain.second = chain.first;
         chain.first = nullptr;
         chain.first_count = 0;
@@ -132,7 +140,7 @@ private:
         const std::size_t size = size_of_class(c);
         auto* const raw = static_cast<std::byte*>(::operator new(size * batch_size(c)));
         free_block* head = nullptr;
-        for (std::size_t i = batch_size(c); i-- > 0;) head = ::new (raw + i * size) free_block{head, nullptr};
+        for (std::size_t i = batch_size(c); i-- > 0;) head = ::new (raw + i * size) free_block{head, nullptr, 0};
         return head;
     }
 
@@ -144,7 +152,8 @@ private:
         return batch;
     }
 
-    static void give_batch(std::size_t c, free_block* batch) noexcept {
+    static void give_batch(std::size_t c, free_block* batch, std::uint32_t count) noexcept {
+        batch->count = count;
         auto& d = depot()[c];
         const hold guard{d.mutex};
         batch->next_batch = d.batches;
@@ -156,8 +165,8 @@ private:
         mine.state = frame_cache::life::ended;
         for (std::size_t c = 0; c < class_count; ++c) {
             auto& chain = mine.classes[c];
-            if (chain.first) give_batch(c, chain.first);
-            if (chain.second) give_batch(c, chain.second);
+            if (chain.first) give_batch(c, chain.first, chain.first_count);
+            if (chain.second) give_batch(c, chain.second, batch_size(c));
             chain = {};
         }
     }

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
 // group_core.hpp: when has everything that was counted ended?
 //
-// `count` is all that was added and is not done; `own` is the part that the group itself has started.
+// `count` is all that was added and is not done; `own` is the part that the group itself has started. Of these, those
+// that live at the group's home (G4) are `at_home_`, the others `elsewhere_`.
 // G1  Who brings the count to zero claims the waiters under the lock and touches nothing of the group after it, so a
 //     waiter may destroy the group at once; every wait takes the lock, even when the count is zero.
 // G2  A wait whose surrounding context has ended cancels the group's context and goes on until `own` is zero
 //     (join.hpp); what only `add` has counted is not waited for then.
-// G3  The group's context is made at the first go(), below the context of the task that made the group. Each task
-//     counts its home by itself, so a group may outlive the runtimes its tasks ran in.
+// G3  The group's context is made at the first go(), below the context of the task that made the group.
+// G4  A group may outlive the runtimes its tasks ran in. `home_` is the home of those that live in one of them, with
+//     one reference for them all while there are any; they count no home by themselves. A task of another runtime
+//     meanwhile counts its own.
+// G5  While many are at home, starts and ends take no lock and share no cache line: a start under the lock counts a
+//     `batch` more, `spare_`, which the next ones take from; an end counts down by itself. `at_home_` is what lives and
+//     what is spare; with `many` or fewer an end takes the lock and gives the spare ones back. So the last end finds none
+//     spare, and zero at home means zero.
 #pragma once
 
 #include "block.hpp"
@@ -16,8 +23,6 @@
 #include "own_context.hpp"
 
 namespace sluice::detail {
-
-home_choice home_here();
 
 class group_core final : public group_link {
 public:
@@ -33,8 +38,8 @@ public:
         bool forgotten = false;
         {
             const hold guard{mutex};
-            must_wait = own_ != 0;
-            forgotten = count_ != own_;
+            must_wait = own_now() != 0;
+            forgotten = added_ != 0;
         }
         SLUICE_EXPECT(!has_started(this_thread_state().task), "a group was destroyed by one of its own tasks");
         if (must_wait) {
@@ -57,57 +62,38 @@ public:
 
     void add(std::size_t n) noexcept {
         const hold guard{mutex};
-        count_ += n;
+        added_ += n;
     }
     void done(place at) {
         wake_chain woken;
         {
             const hold guard{mutex};
-            SLUICE_EXPECT_AT(count_ > own_, "done() without an add() before", at);
-            --count_;
+            SLUICE_EXPECT_AT(added_ > 0, "done() without an add() before", at);
+            --added_;
             wake_if_ended(woken);
         }
         woken.wake_all();  // G1
     }
     std::size_t count() const noexcept {
         const hold guard{mutex};
-        return count_;
+        return added_ + own_now();
     }
 
     /// Starts a task of the group; `told` is this group or who wraps it.
     template <class F, class... Args>
     void go(group_link& told, place at, F&& f, Args&&... args) {
-        context_node& under = own_node();
-        const home_choice here = home_here();
-        home& in = context_tree::home_in(under, *here.in->runtime);
-        if (here.counted) context_tree::release_home(*here.in);
-        {
-            const hold guard{mutex};
-            ++count_;
-            ++own_;
-        }
+        const home_choice chosen = count_one_in(runtime_here());
         try {
-            start_task(in, true, &told, false, at, std::forward<F>(f), std::forward<Args>(args)...);
+            start_task(*chosen.in, chosen.counted, &told, false, at, std::forward<F>(f), std::forward<Args>(args)...);
         } catch (...) {
-            end_one(nullptr);
+            end_one(!chosen.counted, nullptr);
             throw;
         }
     }
 
-    void task_ended(task_state&, const std::exception_ptr& error) noexcept override { end_one(error); }
-
-    /// The first exception of a task, other than `canceled`, goes to wait().
-    void end_one(const std::exception_ptr& error) noexcept {
-        const bool counts = error && !is_canceled(error);
-        wake_chain woken;
-        {
-            const hold guard{mutex};
-            if (counts && !first_error_) first_error_ = error;
-            --own_;
-            --count_;
-            wake_if_ended(woken);
-        }
-        woken.wake_all();  // G1
+    void task_ended(task_state& t, const std::exception_ptr& error) noexcept override { end_one(t, error); }
+    void end_one(const task_state& t, const std::exception_ptr& error) noexcept {
+        end_one(t.is_at_home_of_group, error);
     }
 
     void cancel(std::exception_ptr cause) noexcept {
@@ -148,10 +134,14 @@ public:
     /// How many tasks it has started that have not ended.
     std::size_t own() const noexcept {
         const hold guard{mutex};
-        return own_;
+        return own_now();
     }
 
-    bool is_over(bool own_only) const noexcept { return own_only ? own_ == 0 : count_ == 0; }
+    // Under the lock.
+    bool is_over(bool own_only) const noexcept {
+        // relaxed: zero is stored under the lock (G5).
+        return (own_only || added_ == 0) && elsewhere_ == 0 && at_home_.load(std::memory_order_relaxed) == 0;
+    }
     std::exception_ptr take_error() noexcept {
         const hold guard{mutex};
         return std::exchange(first_error_, nullptr);
@@ -163,25 +153,108 @@ public:
     /// Waits for the group's own tasks, whatever happens.
     void wait_for_own();
 
+private:
+    static constexpr std::size_t many = 256;
+    static constexpr std::size_t batch = 64;
+
+    // One task more, and where it shall live (G4).
+    home_choice count_one_in(runtime_core& rt) {
+        if (take_spare()) {
+            if (home_->runtime == &rt) [[likely]]
+                return {home_, false};
+            end_one(true, nullptr);
+        }
+        {
+            const hold guard{mutex};
+            if (home_ && home_->runtime == &rt) return count_one_at_home();
+        }
+        home& in = context_tree::home_in(own_node(), rt);
+        const hold guard{mutex};
+        if (!home_) {
+            home_ = &in;
+            return count_one_at_home();
+        }
+        ++elsewhere_;
+        return {&in, true};
+    }
+    bool take_spare() noexcept {
+        std::size_t seen = spare_.load(std::memory_order_relaxed);
+        // acquire: sees the home that it is for.
+        while (seen != 0)
+            if (spare_.compare_exchange_weak(seen, seen - 1, std::memory_order_acquire, std::memory_order_relaxed))
+                return true;
+        return false;
+    }
+    // Under the lock.
+    home_choice count_one_at_home() noexcept {
+        // relaxed, here and for the spare ones: only numbers, but for what the release and acquire below say.
+        if (at_home_.fetch_add(1, std::memory_order_relaxed) >= many && spare_.load(std::memory_order_relaxed) == 0) {
+            at_home_.fetch_add(batch, std::memory_order_relaxed);
+            spare_.store(batch, std::memory_order_release);
+        }
+        return {home_, false};
+    }
+
+    /// The first exception of a task, other than `canceled`, goes to wait().
+    void end_one(bool was_at_home, const std::exception_ptr& error) noexcept {
+        if (was_at_home && !error && end_one_of_many()) return;
+        const bool counts = error && !is_canceled(error);
+        home* left = nullptr;
+        wake_chain woken;
+        {
+            const hold guard{mutex};
+            if (counts && !first_error_) first_error_ = error;
+            if (!was_at_home) --elsewhere_;
+            else if (end_one_at_home()) left = std::exchange(home_, nullptr);
+            wake_if_ended(woken);
+        }
+        woken.wake_all();  // G1
+        if (left) context_tree::release_home(*left);
+    }
+    bool end_one_of_many() noexcept {
+        std::size_t seen = at_home_.load(std::memory_order_relaxed);
+        // release: what the task did is visible to who ends the last one.
+        while (seen > many)
+            if (at_home_.compare_exchange_weak(seen, seen - 1, std::memory_order_release, std::memory_order_relaxed))
+                return true;
+        return false;
+    }
+    // Under the lock. True: it was the last one.
+    bool end_one_at_home() noexcept {
+        const std::size_t gone = 1 + spare_.exchange(0, std::memory_order_relaxed);
+        // acq_rel: as above, and sees what the others did.
+        return at_home_.fetch_sub(gone, std::memory_order_acq_rel) == gone;
+    }
+    // Under the lock; exact while nothing starts or ends.
+    std::size_t own_now() const noexcept {
+        return elsewhere_ + at_home_.load(std::memory_order_relaxed) - spare_.load(std::memory_order_relaxed);
+    }
+
+    // Under the lock.
+    void wake_if_ended(wake_chain& woken) noexcept {
+        if (is_over(false))
+            while (wait_node* n = waiters.claim_front()) woken.push(*n->who);
+        if (is_over(true))
+            while (wait_node* n = waiters_for_own.claim_front()) woken.push(*n->who);
+    }
+
+    // Ends count here, starts at the end of the object: further apart than a cache line.
+    std::atomic<std::size_t> at_home_{0};
+
+public:
     mutable lock mutex;
     wait_list waiters;
     wait_list waiters_for_own;
 
 private:
-    // Under the lock.
-    void wake_if_ended(wake_chain& woken) noexcept {
-        if (count_ == 0)
-            while (wait_node* n = waiters.claim_front()) woken.push(*n->who);
-        if (own_ == 0)
-            while (wait_node* n = waiters_for_own.claim_front()) woken.push(*n->who);
-    }
-
-    std::size_t count_ = 0;
-    std::size_t own_ = 0;
     bool canceled_early_ = false;  // before there was a context
+    std::size_t added_ = 0;
+    std::size_t elsewhere_ = 0;
     std::exception_ptr first_error_;
     context_node* const parent_;  // the maker's, or null
     context_node* context_ = nullptr;
+    std::atomic<std::size_t> spare_{0};
+    home* home_ = nullptr;  // G4
 };
 
 /// Waits until the count is zero. A joinable (join.hpp).

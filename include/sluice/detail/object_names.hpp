@@ -22,10 +22,7 @@ public:
     object_name(const object_name&) = delete;
     object_name& operator=(const object_name&) = delete;
     ~object_name() {
-        if (!of_) return;
-        auto& known = all();
-        const hold guard{known.mutex};
-        known.names.erase(of_);
+        if (of_) take_from(of_);
     }
 
     /// From now on the object at `object`, which this is a member of, is called `name`; empty: it has no name.
@@ -35,6 +32,19 @@ public:
         const hold guard{known.mutex};
         known.names.insert_or_assign(object, std::move(made));
         of_ = object;
+    }
+
+    /// For an object that remembers by itself that it has a name.
+    static void give_to(const void* object, std::string_view name) {
+        std::string made{name};
+        auto& known = all();
+        const hold guard{known.mutex};
+        known.names.insert_or_assign(object, std::move(made));
+    }
+    static void take_from(const void* object) noexcept {
+        auto& known = all();
+        const hold guard{known.mutex};
+        known.names.erase(object);
     }
 
     /// The name of the object at `object`, or an empty one.

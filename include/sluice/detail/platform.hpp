@@ -45,6 +45,13 @@ namespace sluice::detail {
 /// Words written by different cores stand this far apart.
 inline constexpr std::size_t cache_line = 64;
 
+/// Asks for the cache line of `p`, which need not be memory, before it is written.
+inline void prefetch([[maybe_unused]] const void* p) noexcept {
+#if defined(__GNUC__) || defined(__clang__)
+    __builtin_prefetch(p, 1);
+#endif
+}
+
 /// Tells the core that we wait for another core's store.
 inline void cpu_relax() noexcept {
 #if defined(__x86_64__) || defined(__i386__)

@@ -124,14 +124,19 @@ public:
     public:
         explicit final_awaiter(promise_base& p) noexcept : promise_{p} {}
         bool await_ready() const noexcept { return false; }
-        void await_suspend(std::coroutine_handle<>) noexcept {
+        void await_suspend(std::coroutine_handle<> h) noexcept {
             running& loop = *promise_.self->loop;
             if (promise_.continuation) loop.next = promise_.continuation;
-            else loop.ended = promise_.self;  // the loop destroys the frame, not the frame itself
+            else end(h, loop);
         }
         void await_resume() const noexcept {}
 
     private:
+        // The task destroys the frame, not the frame itself.
+        void end(std::coroutine_handle<> root, running& loop) noexcept {
+            promise_.self->suspend_at(root);
+            loop.ended = promise_.self;
+        }
         promise_base& promise_;
     };
 

@@ -75,10 +75,20 @@ private:
     task_state* take_oldest() noexcept {
         const std::uint32_t head = head_.load(std::memory_order_relaxed);
         // acquire: R2, for a thief.
-        if (head == tail_.load(std::memory_order_acquire)) return nullptr;
+        const std::uint32_t tail = tail_.load(std::memory_order_acquire);
+        if (head == tail) return nullptr;
         task_state* const t = slots_[head % capacity].load(std::memory_order_relaxed);
+        if (tail - head > 2) prefetch_block(slots_[(head + 2) % capacity].load(std::memory_order_relaxed));
         head_.store(head + 1, std::memory_order_release);
         return t;
+    }
+
+    // Of a task whose turn comes soon.
+    static void prefetch_block(const task_state* t) noexcept {
+        const auto* const p = reinterpret_cast<const char*>(t);
+        prefetch(p);
+        prefetch(p + cache_line);
+        prefetch(p + 2 * cache_line);
     }
 
     biased_lock mutex_;
@@ -87,14 +97,39 @@ private:
     std::array<std::atomic<task_state*>, capacity> slots_{};
 };
 
-/// The queue of all workers, first in, first out. All but `size` need the runtime's lock.
-struct shared_queue {
+/// Ready tasks, oldest first, on their way to the queue of all workers.
+struct ready_chain {
     void push(task_state& t) noexcept {
         t.link = nullptr;
         if (last) last->link = &t;
         else first = &t;
         last = &t;
-        size.store(size.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        ++count;
+    }
+    /// Precondition: there is one.
+    task_state& pop() noexcept {
+        task_state& t = *std::exchange(first, static_cast<task_state*>(first->link));
+        --count;
+        return t;
+    }
+
+    task_state* first = nullptr;
+    task_state* last = nullptr;
+    std::size_t count = 0;
+};
+
+/// The queue of all workers, first in, first out. All but `size` need the runtime's lock.
+struct shared_queue {
+    void push(task_state& t) noexcept {
+        ready_chain one;
+        one.push(t);
+        push(one);
+    }
+    void push(const ready_chain& tasks) noexcept {
+        if (last) last->link = tasks.first;
+        else first = tasks.first;
+        last = tasks.last;
+        size.store(size.load(std::memory_order_relaxed) + tasks.count, std::memory_order_relaxed);
     }
     task_state* pop() noexcept {
         task_state* const t = first;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // scheduler.hpp: which thread runs which ready task, and when does a thread sleep?
 //
-// S1  A ready task is in exactly one place: a run-next slot, one of a worker's queues, or the shared queue.
+// S1  A ready task is in exactly one place: a run-next slot, one of a worker's queues, the shared queue, or the queue of
+//     what was spawned and had no room there. The latter are taken as if they had been spawned just now, newest first:
+//     a worker walks a tree depth first, so a million leaves need memory for a branch. For the oldest, see worker.hpp.
 // S2  A worker is served by one thread at a time. A thread that is about to block in one of our blocking forms gives
 //     its worker to another thread (a stand-in) and finishes its task without one.
 // S3  `mutex_` guards the shared queue, the idle list and the life of the runtime against wakers from outside: a
@@ -139,6 +141,19 @@ public:
         else inject(t);
     }
 
+    /// Several that become ready together, oldest first: as above. What the worker's queue has no room for goes where
+    /// everybody finds it.
+    void make_ready_last(ready_chain tasks) noexcept {
+        auto& me = this_thread_state();
+        if (me.worker && &me.worker->runtime == this) {
+            while (tasks.first && me.worker->woken.size() < run_queue::capacity - 1) {
+                task_state& t = tasks.pop();
+                push(*me.worker, me.worker->woken, t);
+            }
+        }
+        if (tasks.first) inject(tasks);
+    }
+
     /// Before the current thread blocks: somebody else serves its worker meanwhile (S2).
     static void give_away_worker(thread_state& me) noexcept {
         if (!me.worker) return;
@@ -261,6 +276,7 @@ public:
 
     /// Ends a task whose frame or callable has come to its end.
     void end_task(task_state& t) noexcept;
+    void wake_joiners(task_state& t) noexcept;
 
     // --- homes ----------------------------------------------------------------------------------------------------
 
@@ -297,10 +313,11 @@ private:
     void push(worker& w, run_queue& queue, task_state& t) noexcept {
         if (!queue.try_push(t)) {
             // Full: the older half goes where everybody finds it.
+            ready_chain moved;
+            queue.steal_half(w.served_by, run_queue::capacity / 2, [&](task_state& old) { moved.push(old); });
+            moved.push(t);
             const hold guard{mutex_};
-            for (unsigned i = 0; i < run_queue::capacity / 2; ++i)
-                if (auto* old = queue.pop_oldest(w.served_by)) shared_.push(*old);
-            shared_.push(t);
+            (&queue == &w.spawned ? spilled_ : shared_).push(moved);
         }
         // relaxed: a missed idle worker is a missed chance that the monitor repairs (S4, S5).
         const bool is_worth_it = &queue == &w.spawned ? queue.size() >= worth_moving : w.has_a_queue_to_move();
@@ -310,8 +327,13 @@ private:
     }
 
     SLUICE_NOINLINE void inject(task_state& t) noexcept {
+        ready_chain one;
+        one.push(t);
+        inject(one);
+    }
+    SLUICE_NOINLINE void inject(const ready_chain& tasks) noexcept {
         mutex_.acquire();
-        shared_.push(t);
+        shared_.push(tasks);
         worker* const w = pick_idle();
         const bool wake_monitor = w && std::exchange(monitor_sleeps_, false);
         mutex_.release();
@@ -375,10 +397,19 @@ private:
             coarse_clock::set(now);
             fire_timers([&] { return now; });
             if (auto* t = take_shared(w)) return t;
-            if (auto* t = w.spawned.pop_oldest(w.served_by)) return t;
+            if (w.may_take_oldest_spawned(now)) {
+                if (auto* t = take_spilled(w, 1)) return t;
+                if (auto* t = w.spawned.pop_oldest(w.served_by)) return t;
+            } else if (auto* t = take_spawned(w)) {
+                return t;
+            }
+        } else if (w.somebody_yielded) {
+            w.somebody_yielded = false;
+            if (auto* t = take_spawned(w)) return t;
         }
         if (auto* t = w.take_own()) return t;
         if (auto* t = take_shared(w)) return t;
+        if (auto* t = take_spawned(w)) return t;
         if (fire_timers())
             if (auto* t = w.take_own()) return t;
         return steal(w);
@@ -400,6 +431,20 @@ private:
             }
         }
         return first;
+    }
+
+    task_state* take_spawned(worker& w) noexcept {
+        if (auto* t = w.spawned.pop_newest(w.served_by)) return t;
+        return take_spilled(w, run_queue::capacity / 8);
+    }
+
+    // They are spawned tasks again, of which the newest comes first: so each tree is walked depth first.
+    task_state* take_spilled(worker& w, std::size_t most) noexcept {
+        if (spilled_.size.load(std::memory_order_relaxed) == 0) return nullptr;
+        const hold guard{mutex_};
+        task_state* last = spilled_.pop();
+        while (last && --most > 0 && !spilled_.empty() && w.spawned.try_push(*last)) last = spilled_.pop();
+        return last;
     }
 
     task_state* steal(worker& w) noexcept {
@@ -480,7 +525,7 @@ private:
         {
             const hold guard{mutex_};
             if (stopping_) return false;
-            if (!shared_.empty()) return true;
+            if (!shared_.empty() || !spilled_.empty()) return true;
             // The first that sleeps past the earliest timer keeps the time; it is enough that one does.
             if (const auto earliest = timers_.earliest(); earliest < keeper_until_) until = keeper_until_ = earliest;
             if (w.retires) {  // S10: with empty queues
@@ -813,6 +858,7 @@ private:
 
     alignas(cache_line) mutable lock mutex_;
     shared_queue shared_;
+    shared_queue spilled_;  // S1: spawned tasks that their worker's queue had no room for
     std::vector<worker*> idle_;
     std::size_t serving_ = 0;  // workers, spare ones included
     bool stopping_ = false;

@@ -8,7 +8,7 @@
 #pragma once
 
 #include <functional>
-#include <optional>
+#include <memory>
 #include <tuple>
 
 #include "../task.hpp"
@@ -23,19 +23,18 @@ public:
 
     std::exception_ptr unclaimed_error() const noexcept override {
         // relaxed: asked by the last owner.
-        return observed_.load(std::memory_order_relaxed) ? nullptr : result_.error();
+        return this->observed_.load(std::memory_order_relaxed) ? nullptr : result_.error();
     }
     /// Precondition: has_ended(). To be called once.
     R take() {
-        observed_.store(true, std::memory_order_relaxed);
+        this->observed_.store(true, std::memory_order_relaxed);
         return result_.take();
     }
     /// Nobody will ask for the result, and that is all right.
-    void disclaim() noexcept { observed_.store(true, std::memory_order_relaxed); }
+    void disclaim() noexcept { this->observed_.store(true, std::memory_order_relaxed); }
 
 protected:
     result_box<R> result_;
-    std::atomic<bool> observed_{false};
 };
 
 template <class F, class R, class... Args>
@@ -43,29 +42,32 @@ class started_task final : public result_state<R> {
 public:
     template <class G, class... As>
     started_task(home& in, bool counts_home, place at, G&& f, As&&... args)
-        : result_state<R>{in, counts_home, at}, call_{std::in_place, std::forward<G>(f), std::forward<As>(args)...} {}
+        : result_state<R>{in, counts_home, at}, call_{std::forward<G>(f), std::forward<As>(args)...} {
+        this->has_call_ = true;
+    }
+    ~started_task() override { drop_call(); }
 
     bool start() override {
         if (!this->must_begin && this->must_stop()) {
-            canceled_ = true;  // it never ran; its callable and arguments go in finish()
+            this->never_began_ = true;  // it never ran; its callable and arguments go in finish()
             return false;
         }
         try {
             // The callable stays where it is, as an lvalue: a coroutine lambda's captures are its members.
             if constexpr (task_result<result_of_call>::is_task) {
                 auto coroutine =
-                    std::apply([](F& f, Args&... args) { return std::invoke(f, std::move(args)...); }, *call_);
-                frame_ = std::exchange(coroutine.frame_, nullptr);
-                if (!frame_) throw std::logic_error{"sluice: the callable returned an empty task"};
-                frame_.promise().become_root_of(*this);
-                this->loop->next = frame_;
+                    std::apply([](F& f, Args&... args) { return std::invoke(f, std::move(args)...); }, call_);
+                const auto root = std::exchange(coroutine.frame_, nullptr);
+                if (!root) throw std::logic_error{"sluice: the callable returned an empty task"};
+                root.promise().become_root_of(*this);
+                this->loop->next = root;
                 return true;
             } else if constexpr (std::is_void_v<R>) {
-                std::apply([](F& f, Args&... args) { std::invoke(f, std::move(args)...); }, *call_);
+                std::apply([](F& f, Args&... args) { std::invoke(f, std::move(args)...); }, call_);
                 this->result_.set_value();
             } else {
                 this->result_.set_value(
-                    std::apply([](F& f, Args&... args) -> R { return std::invoke(f, std::move(args)...); }, *call_));
+                    std::apply([](F& f, Args&... args) -> R { return std::invoke(f, std::move(args)...); }, call_));
             }
         } catch (...) {
             this->result_.set_error(std::current_exception());
@@ -74,7 +76,7 @@ public:
     }
 
     std::exception_ptr finish() noexcept override {
-        if (canceled_) {
+        if (this->never_began_) {
             try {
                 this->throw_canceled();
             } catch (...) {
@@ -82,24 +84,27 @@ public:
             }
         }
         if constexpr (task_result<result_of_call>::is_task) {
-            if (frame_) {
-                this->result_.adopt(frame_.promise().result);
-                std::exchange(frame_, nullptr).destroy();
+            // The root frame has left itself here at its end (promise.hpp).
+            if (void* const root = this->frame().address()) {
+                const auto frame = std::coroutine_handle<task_promise<R>>::from_address(root);
+                this->suspend_at(nullptr);
+                this->result_.adopt(frame.promise().result);
+                frame.destroy();
             }
         }
-        call_.reset();
+        drop_call();
         return this->result_.error();
     }
 
 private:
     using result_of_call = std::invoke_result_t<F&, Args...>;
-    struct nothing {};
-    using frame =
-        std::conditional_t<task_result<result_of_call>::is_task, std::coroutine_handle<task_promise<R>>, nothing>;
+    void drop_call() noexcept {
+        if (std::exchange(this->has_call_, false)) std::destroy_at(std::addressof(call_));
+    }
 
-    std::optional<std::tuple<F, Args...>> call_;
-    [[no_unique_address]] frame frame_{};
-    bool canceled_ = false;
+    union {
+        std::tuple<F, Args...> call_;  // while has_call_
+    };
 };
 
 template <class F, class... Args>
@@ -123,6 +128,7 @@ result_state<call_result<F, Args...>>* start_task(home& in, bool counts_home, gr
         throw;
     }
     t->group = group;
+    t->is_at_home_of_group = group && !counts_home;
     if (with_handle) t->retain();
     runtime_core& rt = *in.runtime;
     if constexpr (returns_task<F, Args...>) {

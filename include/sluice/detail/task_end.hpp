@@ -27,10 +27,9 @@ inline bool is_canceled(const std::exception_ptr& error) noexcept {
 inline void task_state::leave_home() noexcept {
     home& h = *home_;
     if (registered_) h.remove(*this);
-    bool counted = false;
-    {
-        const hold guard{join_mutex};
-        counted = std::exchange(counts_home_, false);
+    const bool counted = std::exchange(counts_home_, false);
+    if (owns_context_) {
+        const hold guard{join_mutex};  // pin_own_context()
         owns_context_ = false;
     }
     if (counted) context_tree::release_home(h);
@@ -68,6 +67,20 @@ inline void runtime_core::end_task(task_state& t) noexcept {
     }
     t.leave_home();
     if (t.group) t.group->task_ended(t, error);
+    if (t.has_no_handle()) {
+        // Nobody joins it, asks whether it has ended, or can begin to.
+        t.ended_.store(true, std::memory_order_relaxed);
+        t.release_last();
+    } else {
+        wake_joiners(t);
+        t.release();
+    }
+    // Last: from here on the runtime may end.
+    if (me.worker && &me.worker->runtime == this) me.worker->count(me.worker->ended_tasks);
+    else outside_ended_.fetch_add(1, std::memory_order_release);
+}
+
+inline void runtime_core::wake_joiners(task_state& t) noexcept {
     wake_chain woken;
     {
         const hold guard{t.join_mutex};
@@ -76,10 +89,6 @@ inline void runtime_core::end_task(task_state& t) noexcept {
         while (wait_node* n = t.joiners.claim_front()) woken.push(*n->who);
     }
     woken.wake_all();
-    t.release();
-    // Last: from here on the runtime may end.
-    if (me.worker && &me.worker->runtime == this) me.worker->count(me.worker->ended_tasks);
-    else outside_ended_.fetch_add(1, std::memory_order_release);
 }
 
 inline home& context_tree::home_in(context_node& n, runtime_core& in) {
@@ -134,18 +143,24 @@ inline void wake_chain::wake_some(waiter* w, const running& by) noexcept {
     t.where().runtime->make_ready(t, *by.on);
 }
 
-/// A batch goes to the queue at once.
+/// A batch goes to the queue at once: those of one runtime that stand in a row together.
 inline void wake_chain::wake_many(waiter* w) noexcept {
+    ready_chain tasks;
+    runtime_core* in = nullptr;
     while (w) {
         waiter* const next = w->link;  // before the wake: it is the waiter's again then
         if (w->how() == wake_by::scheduling) {
             auto& t = static_cast<task_state&>(*w);
-            t.where().runtime->make_ready_last(t);
+            runtime_core* const its = t.where().runtime;
+            if (its != in && in) in->make_ready_last(std::exchange(tasks, {}));
+            in = its;
+            tasks.push(t);
         } else {
             w->wake();
         }
         w = next;
     }
+    if (in) in->make_ready_last(tasks);
 }
 
 }  // namespace sluice::detail

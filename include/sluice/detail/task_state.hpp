@@ -101,11 +101,67 @@ protected:
     ~wake_hook() = default;
 };
 
+// The size of this bounds how many tasks can wait, so flags stand where there is room.
 class task_state : public waiter, public pooled {
 public:
+    std::uint8_t shard = 0;  // under the shard's lock (registry.hpp)
+    bool started = false;
+    // Set before it is started.
+    bool is_callable : 1 = false;          // runs on an elastic thread
+    bool must_begin : 1 = false;           // also in a run that is ending
+    bool is_at_home_of_group : 1 = false;  // group_core.hpp, G4
+
+private:
+    friend class home;
+    friend class runtime_core;
+    friend struct context_tree;
+    friend class shield;
+    friend struct own_context;
+    friend class context_scope;
+
+    bool counts_home_;
+    bool registered_ = false;
+    std::uint8_t shields_ = 0;
+    std::uint8_t scope_shields_ = 0;  // up when the context was entered that surrounds it now
+    bool owns_context_ = false;       // home_ is of a context made for this task alone
+    std::atomic<bool> ended_{false};
+    std::atomic<bool> stop_requested_{false};
+
+public:
+    std::atomic<wait_kind> waits_kind{wait_kind::nothing};
+    lock join_mutex;
+
+protected:
+    std::atomic<bool> observed_{false};  // result_state: somebody has seen how it ended
+    bool has_call_ = false;              // started_task: the callable and its arguments are there
+    bool never_began_ = false;           // started_task: it was cancelled before
+
+private:
+    bool is_named_ = false;
+    std::atomic<std::uint32_t> references_{1};
+    home* home_;
+
+public:
+    running* loop = nullptr;  // T2
+    wake_hook* hook = nullptr;
+    group_link* group = nullptr;
+
+    // The registry's links, under the shard's lock (registry.hpp).
+    task_state* registry_prev = nullptr;
+    task_state* registry_next = nullptr;
+
+    wait_list joiners;  // under join_mutex
+
+    std::atomic<place> started_at;
+    std::atomic<place> waits_at{};
+    std::atomic<const void*> waits_on{nullptr};
+    std::atomic<std::uint32_t> waits_since{0};  // coarse_clock
+    // About; its own, or of who hands it a lock while it waits: who holds none closes no circle by a join.
+    mutable std::uint16_t locks_held = 0;
+
     /// Adopts one reference to `in` when `counts_home` is set.
     task_state(home& in, bool counts_home, place at) noexcept
-        : waiter{wake_by::scheduling}, home_{&in}, counts_home_{counts_home}, started_at{at} {}
+        : waiter{wake_by::scheduling}, counts_home_{counts_home}, home_{&in}, started_at{at} {}
 
     /// First dispatch. A coroutine sets `loop.next`; false: there is nothing to resume, the task has ended.
     virtual bool start() = 0;
@@ -143,7 +199,12 @@ public:
     }
     void release() noexcept {
         // acq_rel: the last one sees what the others did before they let go.
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) release_last();
+    }
+    /// For who holds a reference: it is the only one, and nobody else can make another.
+    bool has_no_handle() const noexcept { return references_.load(std::memory_order_acquire) == 1; }
+    /// Precondition: the caller holds the last reference.
+    void release_last() noexcept {
         if (!group && has_ended()) report_unclaimed();
         delete this;
     }
@@ -165,58 +226,20 @@ public:
     bool is_registered() const noexcept { return registered_; }
     bool owns_context() const noexcept { return owns_context_; }
 
-    running* loop = nullptr;  // T2
-    wake_hook* hook = nullptr;
-    group_link* group = nullptr;
-
-    // The registry's links and place, under the shard's lock (registry.hpp).
-    task_state* registry_prev = nullptr;
-    task_state* registry_next = nullptr;
-
-    // Joining, under join_mutex.
-    lock join_mutex;
-    std::uint8_t shard = 0;
-    bool started = false;
-    bool is_callable = false;  // runs on an elastic thread
-    bool must_begin = false;   // also in a run that is ending
-    // About; its own, or of who hands it a lock while it waits: who holds none closes no circle by a join.
-    mutable std::uint16_t locks_held = 0;
-    wait_list joiners;
-
-    object_name name;
+    /// By the task itself.
+    void give_name(std::string_view called) {
+        object_name::give_to(this, called);
+        is_named_ = true;
+    }
 
 protected:
-    virtual ~task_state() = default;
+    virtual ~task_state() {
+        if (is_named_) object_name::take_from(this);
+    }
 
 private:
     // The last one to let go of an ended task: nobody can ask for its exception any more.
     void report_unclaimed() const noexcept;  // task_end.hpp
-
-    friend class home;
-    friend class runtime_core;
-    friend struct context_tree;
-    friend class shield;
-    friend struct own_context;
-    friend class context_scope;
-
-    home* home_;
-    bool counts_home_;
-    bool registered_ = false;
-    std::uint8_t shields_ = 0;
-    std::uint8_t scope_shields_ = 0;  // up when the context was entered that surrounds it now
-    bool owns_context_ = false;       // home_ is of a context made for this task alone
-    std::atomic<bool> ended_{false};
-    std::atomic<bool> stop_requested_{false};
-
-public:
-    std::atomic<wait_kind> waits_kind{wait_kind::nothing};
-    std::atomic<std::uint32_t> waits_since{0};
-    std::atomic<place> started_at;
-    std::atomic<place> waits_at{};
-    std::atomic<const void*> waits_on{nullptr};
-
-private:
-    std::atomic<std::uint32_t> references_{1};
 };
 
 /// Takes the surrounding cancellation away from a task for a scope.

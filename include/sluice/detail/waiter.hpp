@@ -171,15 +171,19 @@ private:
     waiter* last_ = nullptr;
 };
 
+/// What a list needs of an entry, and of itself.
+struct wait_link {
+    // Most entries are never linked, so the rest is set when this one is.
+    wait_link* next = nullptr;  // null: not linked
+    wait_link* prev;
+};
+
 /// One entry of a wait in one list.
-struct wait_node {
+struct wait_node : wait_link {
     wait_node() noexcept {}
     wait_node(const wait_node&) noexcept {}  // of one that is not linked
     wait_node& operator=(const wait_node&) = delete;
 
-    // Most nodes are never linked, so the rest is set when this one is.
-    wait_node* next = nullptr;  // null: not linked
-    wait_node* prev;
     waiter* who;
     ticket turn;
 
@@ -195,10 +199,12 @@ public:
     ~wait_list() { assert(empty()); }
 
     bool empty() const noexcept { return head_.next == &head_; }
-    wait_node* front() noexcept { return empty() ? nullptr : head_.next; }
+    wait_node* front() noexcept { return empty() ? nullptr : static_cast<wait_node*>(head_.next); }
 
     /// The one behind `n`, or null.
-    wait_node* after(const wait_node& n) noexcept { return n.next == &head_ ? nullptr : n.next; }
+    wait_node* after(const wait_node& n) noexcept {
+        return n.next == &head_ ? nullptr : static_cast<wait_node*>(n.next);
+    }
 
     void push_back(wait_node& n) noexcept {
         assert(!n.is_linked());
@@ -225,12 +231,12 @@ public:
 
     std::size_t size() const noexcept {
         std::size_t count = 0;
-        for (const wait_node* n = head_.next; n != &head_; n = n->next) ++count;
+        for (const wait_link* n = head_.next; n != &head_; n = n->next) ++count;
         return count;
     }
 
 private:
-    wait_node head_;
+    wait_link head_;
 };
 
 }  // namespace sluice::detail

@@ -19,8 +19,6 @@ public:
 
     /// Takes the next task of this worker's own.
     task_state* take_own() noexcept {
-        if (std::exchange(somebody_yielded, false))
-            if (auto* t = spawned.pop_newest(served_by)) return t;
         if (chain_ < fairness) {
             if (auto* t = take_next()) {
                 ++chain_;
@@ -31,6 +29,14 @@ public:
         if (auto* t = woken.pop_oldest(served_by)) return t;
         if (auto* t = spawned.pop_newest(served_by)) return t;
         return take_next();
+    }
+
+    /// Owner: whether the oldest spawned task shall come first for once, so that it does not starve. It may be the root
+    /// of a large tree, and many trees at a time need memory like a breadth-first walk: so not more than one a millisecond.
+    bool may_take_oldest_spawned(time_point now) noexcept {
+        if (now - took_oldest_at_ < std::chrono::milliseconds{1}) return false;
+        took_oldest_at_ = now;
+        return true;
     }
 
     /// Owner: what is ready next; what was there before goes behind the others that were woken, or is returned.
@@ -140,6 +146,7 @@ private:
 
     std::atomic<task_state*> run_next_{nullptr};
     time_point measured_at_{};
+    time_point took_oldest_at_{};
     std::atomic<bool> at_next_{false};
     std::atomic<bool> thief_at_next_{false};
     lock thieves_;

@@ -97,7 +97,7 @@ public:
     sender() noexcept = default;
     sender(const channel<T>& ch) noexcept : detail::channel_handle<T>{ch} {}
     sender(const sender& other) noexcept : detail::channel_handle<T>{other}, counted_{other.counted_} {
-        if (counted_) core_->counted_senders.fetch_add(1, std::memory_order_relaxed);
+        if (counted_ && core_) core_->counted_senders.fetch_add(1, std::memory_order_relaxed);
     }
     sender(sender&& other) noexcept
         : detail::channel_handle<T>{std::move(other)}, counted_{std::exchange(other.counted_, false)} {}
@@ -140,7 +140,7 @@ public:
     receiver() noexcept = default;
     receiver(const channel<T>& ch) noexcept : detail::channel_handle<T>{ch} {}
     receiver(const receiver& other) noexcept : detail::channel_handle<T>{other}, counted_{other.counted_} {
-        if (counted_) core_->counted_receivers.fetch_add(1, std::memory_order_relaxed);
+        if (counted_ && core_) core_->counted_receivers.fetch_add(1, std::memory_order_relaxed);
     }
     receiver(receiver&& other) noexcept
         : detail::channel_handle<T>{std::move(other)}, counted_{std::exchange(other.counted_, false)} {}

@@ -1570,7 +1570,9 @@ TEST(Runtime, ASignalListsTheTasksOfEachRuntimeWhenAskedForAndEverythingGoesOn) 
     h.cancel();
 }
 
-TEST(Runtime, ASignalThatDoesNotExistIsRefused) { EXPECT_THROW(sluice::dump_on_signal{0}, std::invalid_argument); }
+TEST(Runtime, ASignalThatDoesNotExistIsRefused) {
+    EXPECT_THROW(const sluice::dump_on_signal none{0}, std::invalid_argument);
+}
 #endif
 
 TEST(RuntimeDeathTest, JoiningNothingIsAViolation) {

@@ -305,6 +305,8 @@ TEST(MixedWaiting, AHundredThousandWaitersAreServedInArrivalOrderInNoTime) {
                 *right += *v == turn;
             },
             ch, &arrived, &served_in_turn);
+    // Before the channel is asked, which locks it for long: the worker would wait, and get a stand-in.
+    eventually([&] { return arrived == waiters; });
     eventually([&] { return receivers_waiting(ch) == waiters; });
     for (int i = 0; i < waiters; ++i) ASSERT_TRUE(ch.try_send(i));
     eventually([&] { return served_in_turn == waiters; });

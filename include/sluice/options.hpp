@@ -17,7 +17,8 @@ enum class outside : std::uint8_t { detect, none, any };
 
 /// How a run or runtime shall be. All defaults are good for a start.
 struct runtime_options {
-    /// Threads that run tasks; 0: one per core.
+    /// Threads that run tasks; 0: one per core. While a task blocks one of them, in a blocking form or in a call that
+    /// sleeps, another thread stands in and runs other tasks beside it; so with 1 too, tasks that block need locks.
     unsigned workers = 0;
     /// Who else can wake tasks: decides whether all tasks waiting is an error.
     outside may_wake = outside::detect;

@@ -14,6 +14,7 @@
 //     next release wakes one again.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -32,6 +33,11 @@ public:
     std::atomic<std::uint32_t>& of(const void* address) noexcept {
         const auto a = reinterpret_cast<std::uintptr_t>(address);
         return counts_[(a >> 4 ^ a >> 12) % size];
+    }
+    /// Whether anybody sleeps for any lock.
+    bool any() const noexcept {
+        return std::any_of(counts_.begin(), counts_.end(),
+                           [](const auto& count) { return count.load(std::memory_order_relaxed) != 0; });
     }
 
 private:

@@ -632,7 +632,7 @@ private:
         bool is_held = false;
     };
     static constexpr unsigned patience = 5;  // looks, one a millisecond, before the kernel is asked
-    static constexpr unsigned certain = 3;   // times asleep
+    static constexpr unsigned certain = 6;   // times asleep
 
     // Of the monitor, every millisecond: decides who is held, and lets as many spare workers serve.
     void look_for_held_workers(std::vector<sleeper>& all) {
@@ -661,7 +661,9 @@ private:
             if (!w.serves || w.is_idle) return false;
         }
         const int thread = w.kernel_thread.load(std::memory_order_relaxed);
-        return thread != 0 && thread_sleeps(thread);
+        if (thread == 0 || !thread_sleeps(thread)) return false;
+        // It may be one of our own locks that it sleeps for, whose holder has been taken from its core.
+        return !lock_sleepers.any() && sleeping_for_favourites.load(std::memory_order_relaxed) == 0;
     }
     void let_spare_workers_serve(std::size_t wanted) {
         std::vector<worker*> begin;

@@ -18,6 +18,7 @@ set(sluice_public_headers
     sluice/timer.hpp
     sluice/wait_group.hpp
     sluice/sized_wait_group.hpp
+    sluice/linearizable.hpp
     sluice/errgroup.hpp
     sluice/result_group.hpp
     sluice/scope.hpp
@@ -26,7 +27,8 @@ set(sluice_public_headers
     sluice/shared_mutex.hpp
     sluice/condition.hpp
     sluice/once.hpp
-    sluice/singleflight.hpp)
+    sluice/singleflight.hpp
+    sluice/testing.hpp)
 
 # Each needs another library: no header includes them, and they are compiled where that library is found.
 set(sluice_adapter_headers
@@ -51,6 +53,7 @@ set(sluice_detail_headers
     sluice/detail/channel_many.hpp
     sluice/detail/channel_operations.hpp
     sluice/detail/child_wait.hpp
+    sluice/detail/choices.hpp
     sluice/detail/condition_core.hpp
     sluice/detail/coarse_clock.hpp
     sluice/detail/context_call.hpp
@@ -73,6 +76,7 @@ set(sluice_detail_headers
     sluice/detail/lock_core.hpp
     sluice/detail/multi_wait.hpp
     sluice/detail/nested_channels.hpp
+    sluice/detail/now.hpp
     sluice/detail/outside.hpp
     sluice/detail/object_names.hpp
     sluice/detail/once_core.hpp
@@ -93,6 +97,8 @@ set(sluice_detail_headers
     sluice/detail/select_cases.hpp
     sluice/detail/selector_core.hpp
     sluice/detail/signals.hpp
+    sluice/detail/simulated.hpp
+    sluice/detail/simulator.hpp
     sluice/detail/start.hpp
     sluice/detail/stepwise.hpp
     sluice/detail/task_end.hpp
@@ -101,6 +107,7 @@ set(sluice_detail_headers
     sluice/detail/timed_channel.hpp
     sluice/detail/timed_scope.hpp
     sluice/detail/timer_queue.hpp
+    sluice/detail/trace.hpp
     sluice/detail/undelivered.hpp
     sluice/detail/waiter.hpp
     sluice/detail/wait_graph.hpp

@@ -330,6 +330,10 @@ decltype(auto) shielded(F&& f) {
 inline detail::home_choice detail::home_here() {
     auto& me = this_thread_state();
     if (me.task) return share_home_of(*me.task);
+    if (home* const in = me.starts_in) {
+        in->references.fetch_add(1, std::memory_order_relaxed);
+        return {in, true};
+    }
     return {&runtime::process().core_->root(), false};
 }
 

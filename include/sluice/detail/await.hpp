@@ -48,10 +48,7 @@ public:
 
     SLUICE_NOINLINE bool await_suspend(std::coroutine_handle<> frame) {
         self_.suspend_at(frame);
-        if (done_) {
-            self_.loop->yielded = &self_;
-            return true;
-        }
+        if (done_) return yield_after_it();
         ensure_registered(self_);
         auto* const guard = op_.guard();
         if (!guard) return suspend_for_ever();
@@ -61,9 +58,7 @@ public:
             guard->release();
             woken.wake_all(*self_.loop);
             done_ = true;
-            if (has_budget()) return false;
-            self_.loop->yielded = &self_;
-            return true;
+            return !has_budget() && yield_after_it();
         }
         const ticket endable = self_.endable();
         const ticket turn = self_.prepare(endable);
@@ -119,6 +114,11 @@ private:
 
     // A task that never has to wait still lets the others run.
     bool has_budget() noexcept { return --self_.loop->budget != 0; }
+    bool yield_after_it() noexcept {
+        self_.note_wait(op_.kind(), op_.object(), op_.where);
+        self_.loop->yielded = &self_;
+        return true;
+    }
 
     bool suspend_for_ever() noexcept {
         arming_.acquire();
@@ -153,6 +153,7 @@ public:
     bool await_suspend(std::coroutine_handle<> frame) {
         self_.suspend_at(frame);
         if (done_) {
+            wait_.wait().note_for(self_);
             self_.loop->yielded = &self_;
             return true;
         }
@@ -179,6 +180,16 @@ inline void spin(parker& p) noexcept {
     for (backoff wait; !p.is_notified() && wait.pause();) {}
 }
 
+/// Of a thread in a simulation, which resumes it like a coroutine; so the time is virtual for it too.
+SLUICE_NOINLINE inline void wait_in_simulation(task_state& self, multi_wait& w, thread_state& me) {
+    ensure_registered(self);
+    if (w.arm(self, &self, false)) {
+        me.simulation->block(self);
+        w.finish();
+    }
+    if (w.fired() == multi_wait::canceled_position) self.throw_canceled();
+}
+
 /// Blocks the calling thread until `w` has ended. Throws `canceled` if the surrounding context ended it.
 inline void block_on(multi_wait& w) {
     auto& me = this_thread_state();
@@ -187,6 +198,7 @@ inline void block_on(multi_wait& w) {
     const shield quiet{self && std::uncaught_exceptions() > 0 ? self : nullptr};
     if (!w.try_now(self)) {
         const runtime_core::timed_block timing{self && w.deadline() != no_deadline ? self->where().runtime : nullptr};
+        if (self && me.simulation) return wait_in_simulation(*self, w, me);
         thread_record& record = thread_records::of(me);
         waiter& who = self ? static_cast<waiter&>(*self) : record.waiter;
         if (self) {
@@ -201,6 +213,9 @@ inline void block_on(multi_wait& w) {
         }
         if (self) self->park_on(nullptr);
         thread_records::settle(me);
+    } else if (self && me.simulation) {
+        w.note_for(*self);
+        me.simulation->operation_done(*self);
     }
     if (w.fired() == multi_wait::canceled_position) self->throw_canceled();
 }

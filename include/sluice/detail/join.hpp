@@ -32,6 +32,7 @@ public:
     bool await_suspend(std::coroutine_handle<> frame) {
         self_.suspend_at(frame);
         if (done_) {
+            self_.note_wait(op_.kind(), op_.object(), op_.where);
             self_.loop->yielded = &self_;
             return true;
         }

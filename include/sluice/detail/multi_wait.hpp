@@ -24,6 +24,7 @@
 #include <limits>
 #include <span>
 
+#include "now.hpp"
 #include "scheduler.hpp"
 #include "task_end.hpp"
 
@@ -126,6 +127,8 @@ public:
         at_ = at;
     }
 
+    void note_for(task_state& self) const noexcept { self.note_wait(kind_, on_, at_); }
+
     std::span<const wait_case> cases() const noexcept { return cases_; }
 
     /// The guards as collected and ordered for these cases, by this wait or by an earlier one; 0: not yet.
@@ -149,14 +152,15 @@ public:
         } else {
             for (auto& w : watches_)
                 if (w.context && w.context->error() != context_error::none) return end_with(w.position);
-            if (try_at_random()) return true;
+            simulated* const chooser = cases_.size() > 1 && self ? self->where().runtime->simulation() : nullptr;
+            if (chooser ? try_as_chosen(*chooser) : try_at_random()) return true;
         }
         if (otherwise_ != no_position) {
             // Values may move between the channels while we look at one after the other: decide under all guards.
             if (cases_.size() > 1 && try_all_locked()) return true;
             return end_with(otherwise_);
         }
-        if (deadline_ != no_deadline && deadline_ <= std::chrono::steady_clock::now()) {
+        if (deadline_ != no_deadline && deadline_ <= now()) {
             // The same: a case that was ready all the time beats the deadline.
             if (cases_.size() > 1 && try_all_locked()) return true;
             return end_with(deadline_position_ == no_position ? timed_out_position : deadline_position_);
@@ -185,7 +189,7 @@ public:
         timer_queue* const timers = wants_timer ? &timers_here() : nullptr;
         if (self) {
             if (is_thread) coarse_clock::set();
-            self->note_wait(kind_, on_, at_);
+            note_for(*self);
         }
         who.publish(turn);
 
@@ -316,6 +320,15 @@ private:
         return false;
     }
 
+    // The same shuffle.
+    SLUICE_NOINLINE bool try_as_chosen(simulated& chooser) noexcept {
+        for (std::size_t i = 0; i < cases_.size(); ++i) {
+            std::swap(cases_[i], cases_[i + chooser.choose(cases_.size() - i)]);
+            if (try_one(cases_[i])) return true;
+        }
+        return false;
+    }
+
     // Cases, watches and the deadline in the order they were given.
     bool try_in_order() noexcept {
         std::size_t c = 0;
@@ -335,7 +348,7 @@ private:
                 if (context && context->error() != context_error::none) return end_with(at);
                 ++w;
             } else {
-                if (deadline_ <= std::chrono::steady_clock::now()) return end_with(at);
+                if (deadline_ <= now()) return end_with(at);
                 deadline_open = false;
             }
         }

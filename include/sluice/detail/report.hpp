@@ -41,7 +41,7 @@ inline std::string to_string(place p) {
 
 /// "2 s"; a task that began to wait a moment ago waits for 0 ms.
 inline std::string time_since(std::uint32_t coarse) {
-    const auto ms = std::max(0, static_cast<std::int32_t>(coarse_clock::of(std::chrono::steady_clock::now()) - coarse));
+    const auto ms = std::max(0, static_cast<std::int32_t>(coarse_clock::of(detail::now()) - coarse));
     if (ms < 1000) return std::to_string(ms) + " ms";
     return ms < 120'000 ? std::to_string(ms / 1000) + " s" : std::to_string(ms / 60'000) + " min";
 }

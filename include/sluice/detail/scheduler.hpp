@@ -43,6 +43,7 @@
 #include "outside.hpp"
 #include "process_timers.hpp"
 #include "run_queue.hpp"
+#include "simulated.hpp"
 #include "worker.hpp"
 
 namespace sluice {
@@ -58,14 +59,17 @@ struct runtime_gate {
 class runtime_core {
 public:
     /// `is_run`: there is a main task, whose caller an exception that nobody awaits can be thrown to.
-    explicit runtime_core(runtime_options options, bool is_run = false)
+    /// `in`: it runs the tasks; there are no workers and no monitor.
+    explicit runtime_core(runtime_options options, bool is_run = false, simulated* in = nullptr)
         : options_{std::move(options)},
           is_run_{is_run},
+          simulation_{in},
           is_nested_{this_thread_state().runtime != nullptr},
           timers_{timer_queue::make(&earlier_timer, this)},
           threads_{options_.max_threads} {
         gate_->runtime = this;
-        if (options_.workers == 0) options_.workers = std::max(1u, std::thread::hardware_concurrency());
+        if (in) options_.workers = 0;
+        else if (options_.workers == 0) options_.workers = std::max(1u, std::thread::hardware_concurrency());
         if (options_.ready_budget == 0) options_.ready_budget = 1;
         static_cast<void>(process_timers::queue());  // made before us, so it is there when a static runtime ends
         auto* const root = new context_node{nullptr};
@@ -86,6 +90,7 @@ public:
                 workers_[i]->serves = true;
                 threads_.submit({&serve_job, workers_[i].get()});
             }
+            if (in) return;
             monitor_ = std::thread{[this]() noexcept {
                 const our_thread counted;
                 watch();
@@ -118,6 +123,7 @@ public:
     void spawn_callable(task_state& t) {
         t.is_callable = true;
         outside_started_.fetch_add(1, std::memory_order_release);
+        if (simulation_) return simulation_->make_ready(t);
         try {
             tell_if_queued(threads_.submit({&callable_job, &t}));
         } catch (...) {
@@ -300,7 +306,17 @@ public:
         delete &h;
     }
 
+    simulated* simulation() const noexcept { return simulation_; }
+    /// Other runtimes need not ask any more whether anything lives here: it will never end.
+    void disown() noexcept {
+        auto& known = all_cores();
+        const hold guard{known.mutex};
+        std::erase(known.cores, this);
+    }
+
 private:
+    friend class simulator;
+
     static void earlier_timer(void* self) noexcept {
         auto& rt = *static_cast<runtime_core*>(self);
         // A worker looks at the timers itself before it sleeps (S4); the monitor does if it runs on (S7).
@@ -331,7 +347,11 @@ private:
         one.push(t);
         inject(one);
     }
-    SLUICE_NOINLINE void inject(const ready_chain& tasks) noexcept {
+    SLUICE_NOINLINE void inject(ready_chain tasks) noexcept {
+        if (simulation_) {
+            while (tasks.first) simulation_->make_ready(tasks.pop());
+            return;
+        }
         mutex_.acquire();
         shared_.push(tasks);
         worker* const w = pick_idle();
@@ -486,8 +506,19 @@ private:
         me.task = &t;
         // relaxed: for the monitor to tell of.
         if (me.worker) me.worker->runs.store(t.started_at.load(std::memory_order_relaxed), std::memory_order_relaxed);
-        t.loop = &loop;
         loop.budget = options_.ready_budget;
+        advance(t, loop);
+        if (loop.ended) end_task(*std::exchange(loop.ended, nullptr));
+        me.task = nullptr;
+        if (loop.yielded) {
+            make_ready_last(*std::exchange(loop.yielded, nullptr));
+            if (me.worker) me.worker->somebody_yielded = true;
+        }
+    }
+
+    // Until it suspends, ends or yields.
+    SLUICE_ALWAYS_INLINE void advance(task_state& t, running& loop) noexcept {
+        t.loop = &loop;
         if (options_.before_step) options_.before_step();
         if (!t.started) {
             t.started = true;
@@ -497,12 +528,6 @@ private:
         }
         // Nothing of the task is touched after its frame suspended: it may run elsewhere already.
         while (loop.next) std::exchange(loop.next, nullptr).resume();
-        if (loop.ended) end_task(*std::exchange(loop.ended, nullptr));
-        me.task = nullptr;
-        if (loop.yielded) {
-            make_ready_last(*std::exchange(loop.yielded, nullptr));
-            if (me.worker) me.worker->somebody_yielded = true;
-        }
     }
 
     bool fire_timers() noexcept { return fire_timers(std::chrono::steady_clock::now); }
@@ -817,11 +842,7 @@ private:
     void tell_of_a_held_worker(place started_at);                // report.hpp
 
     void stop() noexcept {
-        {
-            auto& known = all_cores();
-            const hold guard{known.mutex};
-            std::erase(known.cores, this);
-        }
+        disown();
         std::vector<worker*> idle;
         {
             const hold guard{mutex_};
@@ -848,7 +869,8 @@ private:
 
     runtime_options options_;
     const bool is_run_;
-    const bool is_nested_;  // made by a thread that serves another runtime
+    simulated* const simulation_;  // null: a real run
+    const bool is_nested_;         // made by a thread that serves another runtime
     std::atomic<task_state*> main_{nullptr};
     std::atomic<bool> main_runs_{false};
     std::size_t spares_ = 0;           // of the monitor: spare workers that serve

@@ -24,6 +24,17 @@ inline bool is_canceled(const std::exception_ptr& error) noexcept {
     }
 }
 
+/// What an exception says.
+inline std::string what_of(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        return e.what();
+    } catch (...) {
+        return "not a std::exception";
+    }
+}
+
 inline void task_state::leave_home() noexcept {
     home& h = *home_;
     if (registered_) h.remove(*this);
@@ -44,15 +55,7 @@ inline void task_state::report_unclaimed() const noexcept {
 inline void runtime_core::unclaimed(const std::exception_ptr& error, std::string_view what) noexcept {
     runtime_core* const rt = this_thread_state().runtime;
     if (rt && rt->is_run_) return rt->fail(error);
-    std::string text = "sluice: " + std::string{what} + ": ";
-    try {
-        std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-        text += e.what();
-    } catch (...) {
-        text += "not a std::exception";
-    }
-    text += "\n";
+    const std::string text = "sluice: " + std::string{what} + ": " + what_of(error) + "\n";
     if (rt) rt->say(text);
     else std::fwrite(text.data(), 1, text.size(), stderr);
 }

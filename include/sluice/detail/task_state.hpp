@@ -118,6 +118,7 @@ private:
     friend class shield;
     friend struct own_context;
     friend class context_scope;
+    friend class simulator;
 
     bool counts_home_;
     bool registered_ = false;

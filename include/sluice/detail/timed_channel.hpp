@@ -85,7 +85,7 @@ private:
     // Sends what is due and waits for the next. Precondition: not armed.
     void go_on(timer_queue& timers, wake_chain& woken) {
         if (next_ == no_deadline) return;
-        const auto now = std::chrono::steady_clock::now();
+        const auto now = detail::now();
         if (next_ <= now) {
             running_ = send(woken) && period_ != duration::zero();
             if (!running_) return;

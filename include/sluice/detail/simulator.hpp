@@ -127,14 +127,19 @@ private:
         loop.on = &me;
         while (!over_) {
             simulated_task* const next = next_ ? std::exchange(next_, nullptr) : pick();
-            if (!next) over_ = true;
+            if (!next) end_all();
             else if (next == &end_of_run_) end_run();
             else if (next->waits_with) hand_over(me, [&] { next->waits_with->unpark(); });
             else if (next->task->is_callable && !next->task->started)
                 hand_over(me, [&] { on_new_thread({&callable_job, next}); });
             else step(*next, loop, me);
         }
-        for (parker* p : std::exchange(idle_, {})) p->unpark();
+    }
+    // By the one that has the baton, which there is none of afterwards.
+    void end_all() noexcept {
+        over_ = true;
+        const auto idle = std::exchange(idle_, {});
+        for (parker* p : idle) p->unpark();
     }
 
     void step(simulated_task& task, running& loop, thread_state& me) noexcept {

@@ -89,6 +89,7 @@ set(sluice_detail_headers
     sluice/detail/process_runtime.hpp
     sluice/detail/process_timers.hpp
     sluice/detail/promise.hpp
+    sluice/detail/random.hpp
     sluice/detail/registry.hpp
     sluice/detail/report.hpp
     sluice/detail/result_queue.hpp

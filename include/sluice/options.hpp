@@ -30,6 +30,9 @@ struct runtime_options {
     std::function<void(std::string_view)> diagnostics = {};
     /// Operations that may be ready in a row before a task yields. 1 makes every operation a suspension.
     unsigned ready_budget = 128;
+    /// For tests: decides where workers look for work first, and which cases selects of tasks try first. 0: by chance.
+    /// What runs at the same time stays so: for a schedule that comes again, see `testing::simulate`.
+    std::uint32_t seed = 0;
     /// For tests: called by the worker before each step of a task, from its first dispatch on.
     std::function<void()> before_step = {};
 };

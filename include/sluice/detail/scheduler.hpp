@@ -40,6 +40,7 @@
 #include "../options.hpp"
 #include "context_tree.hpp"
 #include "elastic_threads.hpp"
+#include "expect.hpp"
 #include "outside.hpp"
 #include "process_timers.hpp"
 #include "run_queue.hpp"
@@ -68,6 +69,8 @@ public:
           timers_{timer_queue::make(&earlier_timer, this)},
           threads_{options_.max_threads} {
         gate_->runtime = this;
+        SLUICE_EXPECT(in || !this_thread_state().simulation,
+                      "a runtime starts threads of its own, which a simulation cannot order: use `go` and await there");
         if (in) options_.workers = 0;
         else if (options_.workers == 0) options_.workers = std::max(1u, std::thread::hardware_concurrency());
         if (options_.ready_budget == 0) options_.ready_budget = 1;
@@ -78,7 +81,8 @@ public:
         root->homes = root_;
         idle_.reserve(2 * std::size_t{options_.workers});
         // As many spare ones again (S10).
-        for (unsigned i = 0; i < 2 * options_.workers; ++i) workers_.push_back(std::make_unique<worker>(*this, i));
+        for (unsigned i = 0; i < 2 * options_.workers; ++i)
+            workers_.push_back(std::make_unique<worker>(*this, i, options_.seed));
         serving_ = known_ = options_.workers;
         try {
             {
@@ -397,6 +401,7 @@ private:
         loop.thread = w.served_by = this_thread_id();
         w.kernel_thread.store(this_kernel_thread(), std::memory_order_relaxed);
         loop.on = &me;
+        w.seed_thread();
         coarse_clock::set();
         while (me.worker == &w) {  // S2
             if (task_state* const t = find(w)) run(*t, loop, me);

@@ -21,7 +21,6 @@
 //     idle ones and hands the baton over; who has to wait and has the baton gives it to an idle one, or a new one.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -38,8 +37,9 @@ namespace sluice::detail {
 struct planned_faults {
     double cancel = 0;
     double fail = 0;
-    std::function<time_point::duration(random_bits&)> delay;  // null: none
-    std::exception_ptr failure;                               // what a failing wait throws
+    time_point::duration (*delay)(const void* of, random_bits&) noexcept = nullptr;  // null: none
+    const void* delay_of = nullptr;
+    std::exception_ptr failure;  // what a failing wait throws
 };
 
 class simulator final : public simulated {
@@ -86,7 +86,8 @@ public:
         }
         idle_jumps_ = 0;
         if (faults_.delay && t.started)
-            if (const auto d = faults_.delay(luck_); d > time_point::duration::zero()) return delay(task, d);
+            if (const auto d = faults_.delay(faults_.delay_of, luck_); d > time_point::duration::zero())
+                return delay(task, d);
         choices_.add(task);
     }
 

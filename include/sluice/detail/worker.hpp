@@ -6,14 +6,16 @@
 // first, bounded memory). Every 61st turn the other ends and the shared queue come first, so that nothing starves.
 #pragma once
 
+#include "random.hpp"
 #include "run_queue.hpp"
 
 namespace sluice::detail {
 
 class alignas(cache_line) worker {
 public:
-    worker(runtime_core& in, unsigned number) noexcept
-        : runtime{in}, index{number}, random_{number * 2654435761u + 1} {}
+    /// `seed` 0: the thread that serves it keeps its own generator for shuffles.
+    worker(runtime_core& in, unsigned number, std::uint32_t seed) noexcept
+        : runtime{in}, index{number}, seed_{seed}, random_{mixed(number + seed)} {}
 
     static constexpr unsigned fairness = 61;
 
@@ -91,11 +93,10 @@ public:
         return run_next_.load(std::memory_order_relaxed) || woken.size() || spawned.size();
     }
 
-    std::uint32_t random() noexcept {  // xorshift32, Marsaglia 2003
-        random_ ^= random_ << 13;
-        random_ ^= random_ >> 17;
-        random_ ^= random_ << 5;
-        return random_;
+    std::uint32_t random() noexcept { return next_of(random_); }
+    /// By the thread that begins to serve it.
+    void seed_thread() const noexcept {
+        if (seed_) seed_random(mixed(seed_) + index);
     }
 
     // Counted by the thread that serves the worker, read by others: no read-modify-write is needed.
@@ -151,6 +152,7 @@ private:
     std::atomic<bool> thief_at_next_{false};
     lock thieves_;
     unsigned chain_ = 0;  // run-next resumes in a row
+    const std::uint32_t seed_;
     std::uint32_t random_;
 };
 

@@ -78,6 +78,8 @@ public:
     void set_limit(unlimited_t none) { group_.set_limit(none); }
     context get_context() { return group_.get_context(); }
     void cancel() noexcept { group_.cancel(); }
+    /// As `errgroup::on_exception`.
+    void on_exception(std::function<void(std::exception_ptr)> f) { group_.on_exception(std::move(f)); }
     void cancel(std::exception_ptr cause) noexcept { group_.cancel(std::move(cause)); }
     std::size_t count() const noexcept { return group_.count(); }
     std::vector<std::exception_ptr> errors() const { return group_.errors(); }

@@ -90,6 +90,8 @@ public:
         return detail::bounded_start<F, Args...>{*this, std::forward<F>(f), std::forward<Args>(args)...};
     }
     void cancel() noexcept { group_.cancel(); }
+    /// As `wait_group::on_exception`.
+    void on_exception(std::function<void(std::exception_ptr)> f) { group_.on_exception(std::move(f)); }
 
     std::size_t count() const noexcept { return group_.count(); }
 

@@ -373,6 +373,7 @@ std::string choices_with(std::uint32_t seed) {
     });
 }
 
+// SE-33
 TEST(SelectChoice, ASeedOfTheRuntimeDecidesForItsTasks) {
     EXPECT_EQ(choices_with(7), choices_with(7));
     EXPECT_NE(choices_with(7), choices_with(8));

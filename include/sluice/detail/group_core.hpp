@@ -17,6 +17,9 @@
 //     spare, and zero at home means zero.
 #pragma once
 
+#include <functional>
+#include <memory>
+
 #include "block.hpp"
 #include "expect.hpp"
 #include "go.hpp"
@@ -137,6 +140,26 @@ public:
         return own_now();
     }
 
+    /// Told of every exception of a task other than `canceled`, by whoever ran the task, before it counts as ended.
+    void on_exception(std::function<void(std::exception_ptr)> f) {
+        auto made = f ? std::make_shared<const exception_hook>(std::move(f)) : nullptr;
+        const hold guard{mutex};
+        told_of_exceptions_.swap(made);
+    }
+    void tell(const std::exception_ptr& error) noexcept {
+        std::shared_ptr<const exception_hook> told;
+        {
+            const hold guard{mutex};
+            told = told_of_exceptions_;
+        }
+        if (!told) return;
+        try {
+            (*told)(error);
+        } catch (...) {
+            runtime_core::unclaimed(std::current_exception(), "the on_exception function of a group threw");
+        }
+    }
+
     // Under the lock.
     bool is_over(bool own_only) const noexcept {
         // relaxed: zero is stored under the lock (G5).
@@ -199,6 +222,7 @@ private:
     void end_one(bool was_at_home, const std::exception_ptr& error) noexcept {
         if (was_at_home && !error && end_one_of_many()) return;
         const bool counts = error && !is_canceled(error);
+        if (counts) tell(error);
         home* left = nullptr;
         wake_chain woken;
         {
@@ -247,10 +271,13 @@ public:
     wait_list waiters_for_own;
 
 private:
+    using exception_hook = std::function<void(std::exception_ptr)>;
+
     bool canceled_early_ = false;  // before there was a context
     std::size_t added_ = 0;
     std::size_t elsewhere_ = 0;
     std::exception_ptr first_error_;
+    std::shared_ptr<const exception_hook> told_of_exceptions_;
     context_node* const parent_;  // the maker's, or null
     context_node* context_ = nullptr;
     std::atomic<std::size_t> spare_{0};

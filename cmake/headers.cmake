@@ -71,6 +71,7 @@ set(sluice_detail_headers
     sluice/detail/join.hpp
     sluice/detail/lock.hpp
     sluice/detail/lock_core.hpp
+    sluice/detail/monitor.hpp
     sluice/detail/multi_wait.hpp
     sluice/detail/nested_channels.hpp
     sluice/detail/outside.hpp

@@ -4,6 +4,7 @@
 
 #include "awaited_temporaries.hpp"
 #include "join.hpp"
+#include "monitor.hpp"
 #include "report.hpp"
 
 namespace sluice {

@@ -115,16 +115,20 @@ inline std::string runtime_core::dump(bool all_stand_still) {
     return out;
 }
 
-inline void runtime_core::tell_of_a_held_worker(place started_at) {
-    say("sluice: the task started at " + to_string(started_at) +
-        " holds its worker in a call that sleeps, and another worker stands in; put such a call into "
-        "`co_await blocking(f)`\n");
+inline void runtime_core::tell_of_a_held_worker(place started_at) const noexcept {
+    tell([&] {
+        return "sluice: the task started at " + to_string(started_at) +
+               " holds its worker in a call that sleeps, and another worker stands in; put such a call into "
+               "`co_await blocking(f)`\n";
+    });
 }
 
-inline void runtime_core::tell_of_a_stand_in(const task_state& blocks) noexcept {
-    say("sluice: a task blocks its worker at " + to_string(blocks.waits_at.load(std::memory_order_relaxed)) +
-        ", and another thread serves it meanwhile; `co_await` the async_ form there (runtime_metrics::stand_ins counts "
-        "such waits, this line comes once)\n");
+inline void runtime_core::tell_of_a_stand_in(const task_state& blocks) const noexcept {
+    tell([&] {
+        return "sluice: a task blocks its worker at " + to_string(blocks.waits_at.load(std::memory_order_relaxed)) +
+               ", and another thread serves it meanwhile; `co_await` the async_ form there (runtime_metrics::stand_ins "
+               "counts such waits, this line comes once)\n";
+    });
 }
 
 inline void runtime_core::dump_all(const std::string& head) {

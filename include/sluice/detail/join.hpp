@@ -10,6 +10,7 @@
 #pragma once
 
 #include <memory>
+#include <new>
 
 #include "expect.hpp"
 #include "report.hpp"
@@ -29,7 +30,7 @@ public:
         done_ = op_.try_commit(none);
         return done_ && --self_.loop->budget != 0;
     }
-    bool await_suspend(std::coroutine_handle<> frame) {
+    bool await_suspend(std::coroutine_handle<> frame) noexcept {
         self_.suspend_at(frame);
         if (done_) {
             self_.loop->yielded = &self_;
@@ -59,10 +60,11 @@ public:
     }
 
 private:
-    // Most who join hold no lock, so this costs their frames no room.
-    SLUICE_NOINLINE void stand_in_graph() {
-        edge_ = std::make_unique<waits_in_graph>();
-        edge_->begin({&self_, 0, {}}, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
+    // Most who join hold no lock, so this costs their frames no room. Without memory the edge is missing, and a circle
+    // may go untold; the join itself must not fail, since nobody would wait for what was started.
+    SLUICE_NOINLINE void stand_in_graph() noexcept {
+        edge_.reset(new (std::nothrow) waits_in_graph);
+        if (edge_) edge_->begin({&self_, 0, {}}, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
     }
     void pass_on() noexcept {
         canceled_ = true;

@@ -119,8 +119,8 @@ private:
     static constexpr std::size_t bucket_count = 64;
 
     static bucket& bucket_of(std::uintptr_t key) noexcept {
-        static auto* const all = new std::array<bucket, bucket_count>;  // immortal: locks are used late
-        return (*all)[(key * 0x9e3779b97f4a7c15u) >> 58];
+        static constinit std::array<bucket, bucket_count> all{};  // never destroyed: locks are used late
+        return all[(key * 0x9e3779b97f4a7c15u) >> 58];
     }
     // Precondition: the bucket's lock is held.
     static edge* find(std::uintptr_t key) noexcept {

@@ -69,6 +69,7 @@ set(sluice_detail_headers
     sluice/detail/go.hpp
     sluice/detail/group_core.hpp
     sluice/detail/join.hpp
+    sluice/detail/join_circle.hpp
     sluice/detail/lock.hpp
     sluice/detail/lock_core.hpp
     sluice/detail/monitor.hpp

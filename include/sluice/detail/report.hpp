@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "channel_facts.hpp"
+#include "join_circle.hpp"
 #include "multi_wait.hpp"
 #include "object_names.hpp"
 #include "scheduler.hpp"
@@ -155,12 +156,23 @@ inline std::string wait_graph::text_of(const circle& c) {
         if (m.is_task) out += " started at " + to_string(m.started);
         out += std::string{"\n      waits for "} + to_string(m.kind) + " at " + to_string(m.waits);
         if (m.kind == wait_kind::join) out += ", of the next";
+        else if (m.kind == wait_kind::group) out += ", which the next is of";
         else out += "\n      taken at " + to_string(m.taken) + (is_alone ? " by itself" : " by the next");
         if (m.kind == wait_kind::read_lock) out += "; a writer stands in line between them";
         out += "\n";
     }
     if (!is_alone) out += "  the last waits for the first\n";
-    return out + "  (no deadlock if somebody else unlocks for them)\n";
+    const bool has_locks = std::any_of(c.members.begin(), c.members.begin() + c.size, [](const member& m) {
+        return m.kind != wait_kind::join && m.kind != wait_kind::group;
+    });
+    return out + (has_locks ? "  (no deadlock if somebody else unlocks for them)\n"
+                            : "  (a join is never abandoned, so they will not end if they are cancelled)\n");
+}
+
+inline void join_circle::tell() noexcept {
+    // Backwards it was found, forwards it is told.
+    std::reverse(found_.members.begin() + 1, found_.members.begin() + found_.size);
+    wait_graph::say(found_);
 }
 
 inline void wait_graph::tell(edge& e, const circle& found) noexcept {
@@ -174,8 +186,12 @@ inline void wait_graph::tell(edge& e, const circle& found) noexcept {
         const hold guard{bucket_of(e.who_.key()).mutex};
         e.told_ = true;
     }
+    say(again);
+}
+
+inline void wait_graph::say(const circle& c) noexcept {
     try {
-        const std::string text = text_of(again);
+        const std::string text = text_of(c);
         if (auto* const rt = this_thread_state().runtime) rt->say(text);
         else std::fwrite(text.data(), 1, text.size(), stderr);
     } catch (const std::bad_alloc&) {}  // what cannot be told

@@ -97,6 +97,7 @@ set(sluice_detail_headers
     sluice/detail/signals.hpp
     sluice/detail/start.hpp
     sluice/detail/stepwise.hpp
+    sluice/detail/suspicions.hpp
     sluice/detail/task_end.hpp
     sluice/detail/task_state.hpp
     sluice/detail/thread_state.hpp

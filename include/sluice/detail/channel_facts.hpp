@@ -15,9 +15,13 @@ struct channel_facts {
 
     channel_facts(std::size_t c, place at) noexcept : made_at{at}, capacity{c} {}
 
-    const place made_at;
-    const std::size_t capacity;
+    place made_at;
+    std::size_t capacity;
     std::atomic<std::uint32_t> handles{1};
+    // For suspicions.hpp.
+    std::atomic<bool> was_copied{false};  // there has been a second handle
+    bool has_clock = false;               // which sends without a handle
+    std::atomic<bool> is_suspected{false};
 };
 
 }  // namespace sluice::detail

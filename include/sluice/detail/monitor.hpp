@@ -13,17 +13,21 @@
 //     not wait any more, so who is about to wake one is seen. It looks again, ever more rarely, while it finds tasks
 //     that run in threads, timers, or somebody outside (outside.hpp). Once the main task has ended, the caller of the
 //     run is about to cancel the others, so it looks no more.
-// V4  It has no caller to throw at. What it has no memory for is done at a later look, or not told.
+// V4  Now and then, when all workers are idle for a moment, it looks for suspicions (suspicions.hpp).
+// V5  It has no caller to throw at. What it has no memory for is done at a later look, or not told.
 #pragma once
 
 #include "report.hpp"
 #include "scheduler.hpp"
+#include "suspicions.hpp"
 
 namespace sluice::detail {
 
 class monitor {
 public:
-    explicit monitor(runtime_core& of) : core_{of}, workers_(of.workers_.size()) { changing_.reserve(workers_.size()); }
+    explicit monitor(runtime_core& of) : core_{of}, workers_(of.workers_.size()), suspicions_{of} {
+        changing_.reserve(workers_.size());
+    }
     monitor(const monitor&) = delete;
     monitor& operator=(const monitor&) = delete;
 
@@ -38,13 +42,16 @@ public:
                 quiet = core_.idle_.size() == core_.serving_ ? quiet + 1 : 0;
                 core_.monitor_sleeps_ = quiet > 10;
             }
+            if (quiet == 0) suspicions_.begin_again();
+            else if (suspicions_.next() <= std::chrono::steady_clock::now()) look_for_suspicions();
             if (quiet > 10) {
-                const auto again = look_for_a_deadlock(quiet_since);
+                const auto again = std::min(look_for_a_deadlock(quiet_since), suspicions_.next());
                 if (!core_.monitor_parker_.park_until(again)) {
                     const hold guard{core_.mutex_};
                     if (std::exchange(core_.monitor_sleeps_, false)) continue;  // nobody has woken us: still quiet
                 }
                 quiet = 0;
+                suspicions_.begin_again();
                 continue;
             }
             quiet_since = std::chrono::steady_clock::now();
@@ -195,10 +202,16 @@ private:
             const auto error = std::make_exception_ptr(deadlock_error{what});
             judged_ = true;
             core_.fail(error);
-        } catch (const std::bad_alloc&) {  // V4
+        } catch (const std::bad_alloc&) {  // V5
             return later;
         }
         return no_deadline;
+    }
+
+    void look_for_suspicions() noexcept {
+        try {
+            suspicions_.look();
+        } catch (const std::bad_alloc&) {}  // V5
     }
 
     bool has_timers() const noexcept {
@@ -225,6 +238,7 @@ private:
     std::size_t spares_ = 0;        // workers that serve
     bool judged_ = false;           // the run has ended in a deadlock
     bool said_that_all_wait_ = false;
+    suspicions suspicions_;
 };
 
 inline void runtime_core::start_monitor() {

@@ -289,6 +289,7 @@ public:
 
 private:
     friend class monitor;
+    friend class suspicions;
 
     static void earlier_timer(void* self) noexcept {
         auto& rt = *static_cast<runtime_core*>(self);

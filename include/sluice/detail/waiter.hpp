@@ -123,11 +123,11 @@ public:
     /// Lets a claimed waiter go (W3). Nothing of the waiter is touched afterwards.
     void wake() noexcept;
 
-    wake_by how() const noexcept { return how_; }
+    wake_by how() const noexcept { return how_.load(std::memory_order_relaxed); }
 
     /// Owner, while not waiting: the thread that will park for this waiter; null: the waiter suspends again.
     void park_on(parker* p) noexcept {
-        how_ = p ? wake_by::unparking : wake_by::scheduling;
+        how_.store(p ? wake_by::unparking : wake_by::scheduling, std::memory_order_relaxed);
         target_ = p;
     }
 
@@ -137,7 +137,8 @@ public:
 protected:
     std::atomic<ticket> word_{0};
     void* target_ = nullptr;  // the frame to resume, the parker, or what a foreign ticket lets go on
-    wake_by how_;
+    // relaxed: of the owner, before it publishes; the monitor looks at it too (suspicions.hpp).
+    std::atomic<wake_by> how_;
 };
 
 /// Claimed waiters on their way to the wake, collected under a lock and woken after it, oldest first.

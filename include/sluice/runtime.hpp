@@ -168,7 +168,8 @@ public:
                 core_->thread_count()};
     }
 
-    /// Lists the tasks that have parked at least once: where each was started, where and for what it waits.
+    /// Lists the tasks that have parked at least once: where each was started, where and for what it waits; and what each
+    /// worker runs at this moment.
     void dump(std::ostream& out) const { out << core_->dump(); }
 
     /// The runtime of `go` from threads outside of any other; made at first need, ended at the process's exit.

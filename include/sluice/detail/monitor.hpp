@@ -98,6 +98,7 @@ private:
             watched& seen = workers_[i];
             const auto now = w.progress.load(std::memory_order_relaxed);
             if (std::exchange(seen.progress, now) != now) {
+                w.runs_since.store(coarse_clock::now(), std::memory_order_relaxed);
                 seen.looks_without_progress = seen.asleep = 0;
                 seen.is_held = false;
                 continue;

@@ -7,6 +7,8 @@
 
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include "channel_facts.hpp"
 #include "join_circle.hpp"
@@ -101,14 +103,47 @@ inline void describe(const task_state& t, std::size_t number, bool stands_still,
     for (std::size_t i = 0; i < holders.count; ++i) out += "      taken at " + to_string(holders.all[i].at) + "\n";
 }
 
+/// The worker's own words, while it runs on: what changes meanwhile is not told.
+inline std::string describe(const worker& w, bool is_idle,
+                            const std::unordered_map<const void*, std::size_t>& numbers) {
+    std::string out = "  worker " + std::to_string(w.index);
+    const auto turn = w.progress.load(std::memory_order_relaxed);
+    const task_state* const t = w.runs_now.load(std::memory_order_relaxed);
+    const place started_at = w.runs.load(std::memory_order_relaxed);
+    const auto since = w.runs_since.load(std::memory_order_relaxed);
+    const std::string called = object_name::of(t);
+    const bool is_the_same = w.progress.load(std::memory_order_relaxed) == turn;
+    if (is_idle) return out + " is idle\n";
+    if (!t || !is_the_same) return out + " goes from task to task\n";
+    const auto listed = numbers.find(t);
+    return out + " runs " + (listed == numbers.end() ? "" : "#" + std::to_string(listed->second) + " ") + "task" +
+           (called.empty() ? "" : " \"" + called + "\"") + " started at " + to_string(started_at) + ", for " +
+           time_since(since) + "\n";
+}
+
 inline std::string runtime_core::dump(bool all_stand_still) {
     std::string out;
     std::size_t number = 0;
+    std::unordered_map<const void*, std::size_t> running;  // and their numbers
+    for (const auto& w : workers_)
+        if (const void* const t = w->runs_now.load(std::memory_order_relaxed)) running[t] = 0;
     {
         const hold guard{homes_mutex_};
         for (home* h = homes_; h; h = h->next_of_runtime)
-            h->for_each_task([&](task_state& t) { describe(t, ++number, all_stand_still, out); });
+            h->for_each_task([&](task_state& t) {
+                describe(t, ++number, all_stand_still, out);
+                if (const auto found = running.find(&t); found != running.end()) found->second = number;
+            });
     }
+    std::erase_if(running, [](const auto& one) { return one.second == 0; });
+    std::vector<std::pair<const worker*, bool>> serving;
+    serving.reserve(workers_.size());
+    {
+        const hold guard{mutex_};
+        for (const auto& w : workers_)
+            if (w->serves) serving.emplace_back(w.get(), w->is_idle);
+    }
+    for (const auto& [w, is_idle] : serving) out += describe(*w, is_idle, running);
     const auto ended = ended_tasks();
     const auto alive = started_tasks() - ended;
     out += "  " + std::to_string(number) + " listed have parked at least once; " + std::to_string(alive) +

@@ -148,11 +148,13 @@ public:
         runtime_core& rt = w.runtime;
         rt.stand_ins_.fetch_add(1, std::memory_order_relaxed);
         w.kernel_thread.store(0, std::memory_order_relaxed);
+        w.runs_nothing();
         bool has_thread = true;
         try {
             has_thread = rt.threads_.submit({&serve_job, &w});
         } catch (...) {
             me.worker = &w;  // no thread to be had: block with the worker, as the last resort
+            w.begins_to_run(*me.task);
             return;
         }
         rt.tell_if_queued(has_thread);
@@ -250,7 +252,8 @@ public:
     unsigned worker_count() const noexcept { return options_.workers; }
     std::size_t thread_count() const noexcept { return threads_.thread_count(); }
 
-    /// The tasks that have parked, a line each: number, state, where started, where and on what it waits.
+    /// The tasks that have parked, a line each: number, state, where started, where and on what it waits. Then what each
+    /// worker runs.
     /// `all_stand_still`: nobody can wake a task meanwhile, so what they wait on can be looked at.
     std::string dump(bool all_stand_still = false);  // report.hpp
     /// Of each runtime of the process, to its own diagnostics.
@@ -474,14 +477,15 @@ private:
 
     void run(task_state& t, running& loop, thread_state& me) noexcept {
         me.task = &t;
-        // relaxed: for the monitor to tell of.
-        if (me.worker) me.worker->runs.store(t.started_at.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        if (me.worker) me.worker->begins_to_run(t);
         t.loop = &loop;
         loop.budget = options_.ready_budget;
         if (options_.before_step) options_.before_step();
         if (!t.started) {
             t.started = true;
             if (!t.start()) loop.ended = &t;
+            if (me.worker)
+                me.worker->runs.store(t.started_at.load(std::memory_order_relaxed), std::memory_order_relaxed);
         } else if (!t.hook || t.hook->on_wake(t)) {
             loop.next = t.frame();
         }

@@ -212,7 +212,7 @@ private:
         note(error);
         end_one(t);
     }
-    const detail::group_link* counter() const noexcept override { return &group_; }
+    detail::group_link* counter() noexcept override { return &group_; }
     void note(const std::exception_ptr& error) noexcept {
         if (!error || detail::is_canceled(error)) return;
         group_.tell(error);

@@ -212,7 +212,7 @@ public:
         group.results_.ended(*this);  // from here on it belongs to who takes it
         group.group_.end_one(t);      // last: a waiter may destroy the group
     }
-    const group_link* counter() const noexcept override { return &group_->group_.group_; }
+    group_link* counter() noexcept override { return &group_->group_.group_; }
 
 private:
     result_group<T>* const group_;

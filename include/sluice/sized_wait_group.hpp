@@ -177,7 +177,7 @@ private:
         slots_.release();
         group_.core_.end_one(t, error);  // last: a waiter may destroy the group
     }
-    const detail::group_link* counter() const noexcept override { return &group_.core_; }
+    detail::group_link* counter() noexcept override { return &group_.core_; }
 
     semaphore slots_;
     wait_group group_;

@@ -242,7 +242,7 @@ struct simulation_access {
         return out;
     }
 
-    /// An abandoned simulation (simulator.hpp, V7) stays, where leak checkers find it.
+    /// An abandoned simulation (simulator.hpp, Z7) stays, where leak checkers find it.
     template <class R>
     static void end(simulation<R>& of, parts& p) {
         if (p.by->is_abandoned()) {

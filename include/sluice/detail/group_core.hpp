@@ -95,6 +95,7 @@ public:
     }
 
     void task_ended(task_state& t, const std::exception_ptr& error) noexcept override { end_one(t, error); }
+    waiting_line line() noexcept override { return {&mutex, &waiters}; }
     void end_one(const task_state& t, const std::exception_ptr& error) noexcept {
         end_one(t.is_at_home_of_group, error);
     }
@@ -311,6 +312,17 @@ public:
     void forget() const noexcept {}
     wait_kind kind() const noexcept { return wait_kind::group; }
     const void* object() const noexcept { return group_; }
+    // For join_circle.hpp: the wait for a member that waits for `self`. Asking for that costs too much where each of
+    // many tasks waits for a group of its own, so only the joiners of `self` are followed.
+    bool may_close_a_circle(const task_state& self) const noexcept { return !self.has_no_handle(); }
+    join_circle circle(task_state& self) const noexcept {
+        const auto is_member = [](const task_state& t, const void* g) noexcept {
+            return static_cast<const group_core*>(g)->has_started(&t);
+        };
+        join_circle through{self, kind(), group_, is_member, where};
+        through.ask_no_group_of_me();
+        return through;
+    }
     auto for_task(task_state& self) {
         expect_from_outside(self);
         return join_awaiter<group_operation>{*this, self};

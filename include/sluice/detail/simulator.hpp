@@ -3,21 +3,21 @@
 //
 // The runtime_core of a simulation has no workers and no monitor: every task that is started or woken comes here.
 //
-// V1  One thread runs at a time, the one that has the *baton*, and it alone touches the simulation. It serves the loop,
+// Z1  One thread runs at a time, the one that has the *baton*, and it alone touches the simulation. It serves the loop,
 //     or it is inside a task's own code: a blocking callable, or a coroutine that uses a blocking form. The baton goes
 //     from thread to thread by an unpark, so each sees what those before it did.
-// V2  A task is ready from its start, wake or yield until it is picked, once. Which one is picked is a choice, like all
+// Z2  A task is ready from its start, wake or yield until it is picked, once. Which one is picked is a choice, like all
 //     else that a real run leaves open: which case of a select comes first, which timer of those due at one moment.
-// V3  Every operation is a step: no operation may be ready twice in a row without a pick between, so another task may
+// Z3  Every operation is a step: no operation may be ready twice in a row without a pick between, so another task may
 //     come first after each.
-// V4  The clock stands still while anything is ready; when nothing is, it jumps to the next timer.
-// V5  When nothing is ready and no timer is pending, those that live wait for each other. Timers that let nobody go on
+// Z4  The clock stands still while anything is ready; when nothing is, it jumps to the next timer.
+// Z5  When nothing is ready and no timer is pending, those that live wait for each other. Timers that let nobody go on
 //     do not count: after `idle_jumps` of them in a row nothing will happen any more.
-// V6  Once the main task has ended, the end of the run is one thing more that is ready. When it is picked, all that is
+// Z6  Once the main task has ended, the end of the run is one thing more that is ready. When it is picked, all that is
 //     left is cancelled, as in a real run.
-// V7  What lives when nothing can happen any more is a leak. Nobody can destroy frames that others refer to, so the
+// Z7  What lives when nothing can happen any more is a leak. Nobody can destroy frames that others refer to, so the
 //     simulation is abandoned as it is: its memory and its waiting threads stay.
-// V8  A thread that waits inside a task's code leaves its parker at the task. Who picks the task sits down among the
+// Z8  A thread that waits inside a task's code leaves its parker at the task. Who picks the task sits down among the
 //     idle ones and hands the baton over; who has to wait and has the baton gives it to an idle one, or a new one.
 #pragma once
 
@@ -147,7 +147,7 @@ private:
         task_state& t = *task.task;
         if (faulty_ && &t != main_ && t.started) inject(task);
         me.task = &t;
-        loop.budget = 1;  // V3
+        loop.budget = 1;  // Z3
         t.waits_kind.store(wait_kind::nothing, std::memory_order_relaxed);
         core_->advance(t, loop);
         if (loop.ended) {
@@ -204,7 +204,7 @@ private:
         return nullptr;
     }
 
-    // --- time (V4) ------------------------------------------------------------------------------------------------
+    // --- time (Z4) ------------------------------------------------------------------------------------------------
 
     struct delayed_task {
         time_point until;
@@ -218,7 +218,7 @@ private:
     bool jump() noexcept {
         time_point next = core_->timers_.earliest();
         if (!delayed_.empty()) next = std::min(next, delayed_.front().until);
-        if (next == no_deadline || ++idle_jumps_ > most_idle_jumps) return false;  // V5
+        if (next == no_deadline || ++idle_jumps_ > most_idle_jumps) return false;  // Z5
         now_ = std::max(now_, next);
         return true;
     }
@@ -244,7 +244,7 @@ private:
         t.waits_since.store(coarse_clock::of(now_), std::memory_order_relaxed);
     }
 
-    // --- when all wait (V5, V7) -----------------------------------------------------------------------------------
+    // --- when all wait (Z5, Z7) -----------------------------------------------------------------------------------
 
     // False: there is nothing that could be done.
     bool break_the_circle() noexcept {
@@ -283,7 +283,7 @@ private:
         for (auto& [t, task] : known_) trace_.describe_task(task.number, *t);
     }
 
-    // --- threads (V1, V8) -----------------------------------------------------------------------------------------
+    // --- threads (Z1, Z8) -----------------------------------------------------------------------------------------
 
     // Sits down, hands the baton over, and comes back with it.
     template <class To>
@@ -402,7 +402,7 @@ private:
     task_state* main_ = nullptr;
     bool main_has_ended_ = false;
     bool judged_ = false;         // a deadlock was found
-    bool all_cancelled_ = false;  // V6
+    bool all_cancelled_ = false;  // Z6
     bool abandoned_ = false;
     bool over_ = false;
     bool caller_is_inside_ = false;

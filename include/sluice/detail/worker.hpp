@@ -99,6 +99,13 @@ public:
         if (seed_) seed_random(mixed(seed_) + index);
     }
 
+    void begins_to_run(const task_state& t) noexcept {
+        // relaxed: a report looks twice.
+        runs.store(t.started_at.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        runs_now.store(&t, std::memory_order_relaxed);
+    }
+    void runs_nothing() noexcept { runs_now.store(nullptr, std::memory_order_relaxed); }
+
     // Counted by the thread that serves the worker, read by others: no read-modify-write is needed.
     void count(std::atomic<std::uint64_t>& counter) noexcept {
         counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_release);
@@ -119,8 +126,12 @@ public:
     bool serves = false;                // likewise: a thread serves it, or will
     bool retires = false;               // likewise: shall not sleep, but end its service
     std::atomic<int> kernel_thread{0};  // that serves it, for the monitor
-    std::atomic<place> runs{};          // where the task was started that ran last, likewise
-    class parker parker;                // of whichever thread serves the worker
+    // Of the task that runs now or ran last, for the monitor and reports: where it was started, and which it is: an
+    // address, never followed; null: none.
+    std::atomic<place> runs{};
+    std::atomic<const task_state*> runs_now{nullptr};
+    std::atomic<std::uint32_t> runs_since{0};  // coarse_clock, of the monitor: when it last saw another turn
+    class parker parker;                       // of whichever thread serves the worker
 
     run_queue woken;
     run_queue spawned;

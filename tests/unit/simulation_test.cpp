@@ -343,6 +343,26 @@ TEST(Simulation, TheTraceTellsWhoDidWhatWhereAndWhen) {
     EXPECT_EQ(trace.find("0x"), std::string::npos) << trace;
 }
 
+TEST(Simulation, TheTraceTellsHowAWaitEndedAndWhoClosesWhat) {
+    const auto run = simulate({}, []() -> task<void> {
+        sluice::channel<int> a{0}, b{0};
+        b.name("b");
+        auto closer = sluice::go([b]() mutable -> task<void> {
+            co_await sluice::sleep_for(1s);
+            b.close();
+        });
+        const auto late = co_await sluice::timeout(1ms, a.async_receive());
+        EXPECT_EQ(late.why(), sluice::status::timed_out);
+        const auto which = co_await sluice::async_select(sluice::on_receive(a), sluice::on_receive(b));
+        EXPECT_EQ(which, 1u);
+        co_await closer;
+    });
+    const auto trace = run.trace();
+    EXPECT_NE(trace.find("1ms  task 1 goes on: the time is up"), std::string::npos) << trace;
+    EXPECT_NE(trace.find("1s  task 2 closes channel 2 \"b\""), std::string::npos) << trace;
+    EXPECT_NE(trace.find("1s  task 1 goes on: case 1 of its select"), std::string::npos) << trace;
+}
+
 TEST(Simulation, TheTraceKeepsTheLastSteps) {
     const auto run = simulate({.trace_steps = 3}, []() -> task<void> {
         for (int i = 0; i < 100; ++i) co_await sluice::yield();

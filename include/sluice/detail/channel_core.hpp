@@ -268,6 +268,7 @@ public:
                 error = std::move(why);
                 // release: readers without the lock see the error.
                 closed.store(true, std::memory_order_release);
+                if (auto* const in = this_thread_state().simulation) in->closed(facts);
                 while (wait_node* n = receivers.claim_front()) {
                     static_cast<receive_operation<T>*>(n)->put_closed();
                     woken.push(*n->who);

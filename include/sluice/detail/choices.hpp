@@ -48,6 +48,7 @@ struct simulated_task {
     task_state* task;  // null: the end of the run
     simulator* in;
     std::uint32_t number;
+    bool waits = false;            // its last step has led to a wait
     bool fails = false;            // its next wait shall throw
     std::uint64_t priority = 0;    // by_priority
     parker* waits_with = nullptr;  // of the thread that waits inside the task's own code

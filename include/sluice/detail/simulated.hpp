@@ -14,6 +14,7 @@
 namespace sluice::detail {
 
 class task_state;
+struct channel_facts;
 
 class simulated {
 public:
@@ -36,6 +37,8 @@ public:
     virtual void operation_done(task_state&) noexcept = 0;
     /// A wait is about to end with `canceled`: throws what the simulation wants to be thrown instead, if anything.
     virtual void throw_injected(const task_state&) = 0;
+    /// Somebody has closed a channel: for the trace.
+    virtual void closed(const channel_facts&) noexcept = 0;
     /// The number of a new channel.
     virtual std::uint32_t number_channel() noexcept = 0;
 

@@ -92,9 +92,10 @@ public:
     }
 
     void block(task_state& t) noexcept override {
-        trace_.operated(elapsed(), known_.at(&t).number, trace::step::waits, t);
-        note_time(t);
-        sit_down(known_.at(&t));
+        simulated_task& task = known_.at(&t);
+        begin_to_wait(task);
+        sit_down(task);
+        tell_how_it_ended(task);
     }
 
     void operation_done(task_state& t) noexcept override {
@@ -114,6 +115,7 @@ public:
         }
     }
 
+    void closed(const channel_facts& ch) noexcept override { trace_.closed(elapsed(), number_here(), ch); }
     std::uint32_t number_channel() noexcept override { return ++channels_; }
 
 private:
@@ -145,6 +147,7 @@ private:
 
     void step(simulated_task& task, running& loop, thread_state& me) noexcept {
         task_state& t = *task.task;
+        tell_how_it_ended(task);
         if (faulty_ && &t != main_ && t.started) inject(task);
         me.task = &t;
         loop.budget = 1;  // Z3
@@ -162,11 +165,20 @@ private:
             settle_fault(task);
             make_ready(t);
         } else {
-            trace_.operated(elapsed(), task.number, step_kind::waits, t);
-            note_time(t);
+            begin_to_wait(task);
             settle_fault(task);
         }
         me.task = nullptr;
+    }
+
+    void begin_to_wait(simulated_task& task) noexcept {
+        task_state& t = *task.task;
+        trace_.operated(elapsed(), task.number, step_kind::waits, t);
+        t.waits_since.store(coarse_clock::of(now_), std::memory_order_relaxed);  // for reports: in virtual time
+        task.waits = true;
+    }
+    void tell_how_it_ended(simulated_task& task) noexcept {
+        if (std::exchange(task.waits, false)) trace_.went_on(elapsed(), task.number, *task.task);
     }
 
     void end(task_state& t) noexcept {
@@ -238,10 +250,6 @@ private:
         choices_.add(*delayed_.back().task);
         delayed_.pop_back();
         idle_jumps_ = 0;
-    }
-    // For reports: since when, in virtual time.
-    void note_time(task_state& t) const noexcept {
-        t.waits_since.store(coarse_clock::of(now_), std::memory_order_relaxed);
     }
 
     // --- when all wait (Z5, Z7) -----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 #include "channel_facts.hpp"
 #include "object_names.hpp"
 #include "report.hpp"
+#include "select_cases.hpp"
 #include "task_state.hpp"
 
 namespace sluice::detail {
@@ -47,7 +48,19 @@ inline std::string short_text(place p) {
 
 class trace {
 public:
-    enum class step : std::uint8_t { starts, waits, did, yields, ends, fails, is_cancelled, all_cancelled, stuck };
+    enum class step : std::uint8_t {
+        starts,
+        waits,
+        did,
+        yields,
+        goes_on,
+        closes,
+        ends,
+        fails,
+        is_cancelled,
+        all_cancelled,
+        stuck
+    };
 
     explicit trace(std::size_t keep) noexcept : keep_{keep} {}
 
@@ -66,6 +79,18 @@ public:
             if (const void* const on = t.waits_on.load(std::memory_order_relaxed))
                 channel = number_of(*static_cast<const channel_facts*>(on));
         add({at, who, channel, what, kind, t.waits_at.load(std::memory_order_relaxed)});
+    }
+
+    /// How a wait has ended, if it is not what it was for: that goes without saying.
+    void went_on(time_point::duration at, std::uint32_t who, const task_state& t) {
+        const ticket outcome = t.outcome();
+        const auto kind = t.waits_kind.load(std::memory_order_relaxed);
+        const bool is_select = kind == wait_kind::select && outcome >= claim::first_case;
+        const bool is_early = outcome == claim::canceled || (outcome == claim::timed_out && kind != wait_kind::time);
+        if (is_select || is_early) add({at, who, static_cast<std::uint32_t>(outcome), step::goes_on, kind, {}});
+    }
+    void closed(time_point::duration at, std::uint32_t who, const channel_facts& ch) {
+        add({at, who, number_of(ch), step::closes, wait_kind::nothing, {}});
     }
 
     /// The number of a task becomes a name and a place, when they are known.
@@ -88,7 +113,7 @@ private:
     struct event {
         time_point::duration at;
         std::uint32_t who;
-        std::uint32_t other;  // a task or a channel
+        std::uint32_t other;  // a task, a channel, or how a wait has ended
         step what;
         wait_kind kind;
         place where;
@@ -144,6 +169,12 @@ private:
                     out += ", " + short_text(tasks_[e.other].at);
                 break;
             case step::yields: out += " yields"; break;
+            case step::goes_on:
+                if (e.other == claim::canceled) out += " goes on: canceled";
+                else if (e.other == claim::timed_out) out += " goes on: the time is up";
+                else out += " goes on: case " + std::to_string(case_at(e.other - claim::first_case)) + " of its select";
+                break;
+            case step::closes: out += " closes " + channel(e.other); break;
             case step::ends: out += " ends"; break;
             case step::fails: out += " is made to fail at its next wait"; break;
             case step::is_cancelled: out += " is cancelled"; break;

@@ -72,8 +72,10 @@ set(sluice_detail_headers
     sluice/detail/go.hpp
     sluice/detail/group_core.hpp
     sluice/detail/join.hpp
+    sluice/detail/join_circle.hpp
     sluice/detail/lock.hpp
     sluice/detail/lock_core.hpp
+    sluice/detail/monitor.hpp
     sluice/detail/multi_wait.hpp
     sluice/detail/nested_channels.hpp
     sluice/detail/now.hpp
@@ -89,6 +91,7 @@ set(sluice_detail_headers
     sluice/detail/process_runtime.hpp
     sluice/detail/process_timers.hpp
     sluice/detail/promise.hpp
+    sluice/detail/random.hpp
     sluice/detail/registry.hpp
     sluice/detail/report.hpp
     sluice/detail/result_queue.hpp
@@ -101,6 +104,7 @@ set(sluice_detail_headers
     sluice/detail/simulator.hpp
     sluice/detail/start.hpp
     sluice/detail/stepwise.hpp
+    sluice/detail/suspicions.hpp
     sluice/detail/task_end.hpp
     sluice/detail/task_state.hpp
     sluice/detail/thread_state.hpp

@@ -59,36 +59,42 @@ public:
 /// How long something takes, drawn from the seed. The default: no time at all.
 class distribution {
 public:
-    distribution() noexcept = default;
+    constexpr distribution() noexcept = default;
     /// Always `d`.
-    static distribution constant(clock::duration d) {
-        return distribution{[d](detail::random_bits&) { return d; }};
-    }
+    static constexpr distribution constant(clock::duration d) noexcept { return {kind::uniform, d, d}; }
     /// Each from `least` to `most` equally likely.
-    static distribution uniform(clock::duration least, clock::duration most) {
+    static constexpr distribution uniform(clock::duration least, clock::duration most) noexcept {
         SLUICE_EXPECT(least <= most, "a uniform distribution goes from the least to the most");
-        return distribution{
-            [least, most](detail::random_bits& random) { return least + scaled(most - least, random.unit()); }};
+        return {kind::uniform, least, most};
     }
     /// Mostly short, now and then long.
-    static distribution exponential(clock::duration mean) {
-        return distribution{[mean](detail::random_bits& random) { return scaled(mean, -std::log1p(-random.unit())); }};
+    static constexpr distribution exponential(clock::duration mean) noexcept {
+        return {kind::exponential, clock::duration::zero(), mean};
     }
     /// This one with probability `p`, otherwise no time.
-    distribution with_probability(double p) const {
-        return distribution{[p, then = draw_](detail::random_bits& random) {
-            return then && random.unit() < p ? then(random) : clock::duration::zero();
-        }};
+    constexpr distribution with_probability(double p) const noexcept {
+        distribution d = *this;
+        d.probability_ *= p;
+        return d;
     }
 
 private:
     friend struct simulation_access;
-    using drawing = std::function<clock::duration(detail::random_bits&)>;
-    explicit distribution(drawing d) : draw_{std::move(d)} {}
-    static clock::duration scaled(clock::duration d, double by) {
-        return clock::duration{static_cast<clock::duration::rep>(static_cast<double>(d.count()) * by)};
+    enum class kind : std::uint8_t { uniform, exponential };
+    constexpr distribution(kind k, clock::duration least, clock::duration most) noexcept
+        : kind_{k}, least_{least}, most_{most} {}
+
+    clock::duration draw(detail::random_bits& random) const noexcept {
+        if (probability_ < 1 && random.unit() >= probability_) return clock::duration::zero();
+        const double part = kind_ == kind::uniform ? random.unit() : -std::log1p(-random.unit());
+        const auto beyond = static_cast<double>((most_ - least_).count()) * part;
+        return least_ + clock::duration{static_cast<clock::duration::rep>(beyond)};
     }
-    drawing draw_;
+
+    kind kind_ = kind::uniform;
+    clock::duration least_{};
+    clock::duration most_{};
+    double probability_ = 1;
 };
 
 /// What goes wrong on purpose at the awaits of a simulated program, drawn from its seed. The main task is spared.
@@ -128,7 +134,7 @@ public:
     /// How many times a task was picked.
     std::uint64_t steps() const noexcept { return steps_; }
     /// What happened, a line a step: the same text for the same run.
-    std::string trace() const { return trace_(); }
+    std::string trace() const { return kept_ ? kept_->story().text() : trace_; }
     /// The same for the same steps, and hardly ever for others.
     std::uint64_t fingerprint() const noexcept { return fingerprint_; }
     /// For `simulation_options::replay`.
@@ -141,7 +147,8 @@ private:
     std::uint64_t steps_ = 0;
     std::uint64_t fingerprint_ = 0;
     std::string replay_;
-    std::function<std::string()> trace_;
+    std::shared_ptr<detail::simulator> kept_;  // for the trace, unless it was abandoned
+    std::string trace_;
 };
 
 struct exploration_options {
@@ -201,7 +208,10 @@ struct simulation_access {
     };
 
     static detail::planned_faults faults_of(const chaos& c) {
-        return {c.cancel, c.fail, c.delay.draw_,
+        constexpr auto draw = +[](const void* from, detail::random_bits& random) noexcept {
+            return static_cast<const distribution*>(from)->draw(random);
+        };
+        return {c.cancel, c.fail, c.delay.most_ > clock::duration::zero() ? draw : nullptr, &c.delay,
                 std::make_exception_ptr(injected_failure{"sluice: a failure that the simulation has injected"})};
     }
 
@@ -232,18 +242,16 @@ struct simulation_access {
         return out;
     }
 
-    template <class R>
-    static void keep_trace(simulation<R>& of, parts& p) {
-        p.core.reset();
-        of.trace_ = [kept = std::shared_ptr<detail::simulator>{std::move(p.by)}] { return kept->story().text(); };
-    }
-
-    /// An abandoned simulation (simulator.hpp, V7) stays, where leak checkers find it.
+    /// An abandoned simulation (simulator.hpp, Z7) stays, where leak checkers find it.
     template <class R>
     static void end(simulation<R>& of, parts& p) {
-        if (!p.by->is_abandoned()) return keep_trace(of, p);
-        of.trace_ = [text = p.by->story().text()] { return text; };
-        abandon(p);
+        if (p.by->is_abandoned()) {
+            of.trace_ = p.by->story().text();
+            abandon(p);
+        } else {
+            p.core.reset();
+            of.kept_ = std::move(p.by);
+        }
     }
     static void abandon(parts& p) {
         static auto* const kept = new std::vector<parts>;

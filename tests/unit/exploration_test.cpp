@@ -247,6 +247,7 @@ TEST(LeakCheck, AllowsWhatHasEnded) {
     }));
 }
 
+// LK-01
 TEST(LeakCheck, ThrowsForATaskThatLives) {
     EXPECT_THROW(sluice::run([]() -> task<void> {
                      const sluice::testing::leak_check nothing_is_left;
@@ -269,6 +270,7 @@ TEST(LeakCheck, CountsWhatWasStartedByWhatWasStarted) {
                  sluice::testing::leak_error);
 }
 
+// LK-02
 TEST(LeakCheck, DoesNotCountWhatWasStartedBeforeOrElsewhere) {
     EXPECT_NO_THROW(sluice::run([]() -> task<void> {
         auto before = sluice::go([]() -> task<void> { co_await sluice::sleep_for(1h); });

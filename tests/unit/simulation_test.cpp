@@ -157,6 +157,7 @@ TEST(Simulation, WhoWaitsForAMutexIsDurablyBlocked) {
         EXPECT_EQ(sluice::clock::now() - began, 5s);
         EXPECT_FALSE(other.done());
         other.cancel();
+        EXPECT_THROW(co_await other, sluice::canceled);  // before the mutex goes
     });
     EXPECT_FALSE(run.failed()) << what_of(run.error());
     EXPECT_EQ(run.elapsed(), 5s);

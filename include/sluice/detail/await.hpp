@@ -22,7 +22,7 @@
 
 namespace sluice::detail {
 
-inline void ensure_registered(task_state& t) {
+inline void ensure_registered(task_state& t) noexcept {
     if (!t.is_registered()) [[unlikely]]
         t.where().add(t);
 }

@@ -20,10 +20,14 @@ struct channel_facts {
             number = in->number_channel();
     }
 
-    const place made_at;
-    const std::size_t capacity;
+    place made_at;
+    std::size_t capacity;
     std::atomic<std::uint32_t> handles{1};
     std::uint32_t number = 0;  // in a simulation: its order among the channels made there
+    // For suspicions.hpp.
+    std::atomic<bool> was_copied{false};  // there has been a second handle
+    bool has_clock = false;               // which sends without a handle
+    std::atomic<bool> is_suspected{false};
 };
 
 }  // namespace sluice::detail

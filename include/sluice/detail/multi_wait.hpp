@@ -25,6 +25,7 @@
 #include <span>
 
 #include "now.hpp"
+#include "random.hpp"
 #include "scheduler.hpp"
 #include "task_end.hpp"
 
@@ -88,24 +89,6 @@ struct wait_watch {
     std::size_t position = 0;
     wait_node node;
 };
-
-/// A generator for shuffles, one a thread; a task on a worker could move, so it is read anew each time.
-SLUICE_NOINLINE inline std::uint32_t next_random() noexcept {
-    static constinit thread_local std::uint32_t state = 0;
-    if (state == 0) [[unlikely]] {
-        // A number of its own for each thread: one that ends leaves its address to the next. Mixed as MurmurHash3 does.
-        static constinit std::atomic<std::uint32_t> threads{0};
-        std::uint32_t x = threads.fetch_add(1, std::memory_order_relaxed) +
-                          static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&threads) >> 4);
-        x = (x ^ (x >> 16)) * 0x85ebca6bu;
-        x = (x ^ (x >> 13)) * 0xc2b2ae35u;
-        state = (x ^ (x >> 16)) | 1u;
-    }
-    state ^= state << 13;
-    state ^= state >> 17;
-    state ^= state << 5;
-    return state;
-}
 
 class multi_wait {
 public:

@@ -3,25 +3,24 @@
 //
 // The runtime_core of a simulation has no workers and no monitor: every task that is started or woken comes here.
 //
-// V1  One thread runs at a time, the one that has the *baton*, and it alone touches the simulation. It serves the loop,
+// Z1  One thread runs at a time, the one that has the *baton*, and it alone touches the simulation. It serves the loop,
 //     or it is inside a task's own code: a blocking callable, or a coroutine that uses a blocking form. The baton goes
 //     from thread to thread by an unpark, so each sees what those before it did.
-// V2  A task is ready from its start, wake or yield until it is picked, once. Which one is picked is a choice, like all
+// Z2  A task is ready from its start, wake or yield until it is picked, once. Which one is picked is a choice, like all
 //     else that a real run leaves open: which case of a select comes first, which timer of those due at one moment.
-// V3  Every operation is a step: no operation may be ready twice in a row without a pick between, so another task may
+// Z3  Every operation is a step: no operation may be ready twice in a row without a pick between, so another task may
 //     come first after each.
-// V4  The clock stands still while anything is ready; when nothing is, it jumps to the next timer.
-// V5  When nothing is ready and no timer is pending, those that live wait for each other. Timers that let nobody go on
+// Z4  The clock stands still while anything is ready; when nothing is, it jumps to the next timer.
+// Z5  When nothing is ready and no timer is pending, those that live wait for each other. Timers that let nobody go on
 //     do not count: after `idle_jumps` of them in a row nothing will happen any more.
-// V6  Once the main task has ended, the end of the run is one thing more that is ready. When it is picked, all that is
+// Z6  Once the main task has ended, the end of the run is one thing more that is ready. When it is picked, all that is
 //     left is cancelled, as in a real run.
-// V7  What lives when nothing can happen any more is a leak. Nobody can destroy frames that others refer to, so the
+// Z7  What lives when nothing can happen any more is a leak. Nobody can destroy frames that others refer to, so the
 //     simulation is abandoned as it is: its memory and its waiting threads stay.
-// V8  A thread that waits inside a task's code leaves its parker at the task. Who picks the task sits down among the
+// Z8  A thread that waits inside a task's code leaves its parker at the task. Who picks the task sits down among the
 //     idle ones and hands the baton over; who has to wait and has the baton gives it to an idle one, or a new one.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -38,8 +37,9 @@ namespace sluice::detail {
 struct planned_faults {
     double cancel = 0;
     double fail = 0;
-    std::function<time_point::duration(random_bits&)> delay;  // null: none
-    std::exception_ptr failure;                               // what a failing wait throws
+    time_point::duration (*delay)(const void* of, random_bits&) noexcept = nullptr;  // null: none
+    const void* delay_of = nullptr;
+    std::exception_ptr failure;  // what a failing wait throws
 };
 
 class simulator final : public simulated {
@@ -86,7 +86,8 @@ public:
         }
         idle_jumps_ = 0;
         if (faults_.delay && t.started)
-            if (const auto d = faults_.delay(luck_); d > time_point::duration::zero()) return delay(task, d);
+            if (const auto d = faults_.delay(faults_.delay_of, luck_); d > time_point::duration::zero())
+                return delay(task, d);
         choices_.add(task);
     }
 
@@ -127,21 +128,26 @@ private:
         loop.on = &me;
         while (!over_) {
             simulated_task* const next = next_ ? std::exchange(next_, nullptr) : pick();
-            if (!next) over_ = true;
+            if (!next) end_all();
             else if (next == &end_of_run_) end_run();
             else if (next->waits_with) hand_over(me, [&] { next->waits_with->unpark(); });
             else if (next->task->is_callable && !next->task->started)
                 hand_over(me, [&] { on_new_thread({&callable_job, next}); });
             else step(*next, loop, me);
         }
-        for (parker* p : std::exchange(idle_, {})) p->unpark();
+    }
+    // By the one that has the baton, which there is none of afterwards.
+    void end_all() noexcept {
+        over_ = true;
+        const auto idle = std::exchange(idle_, {});
+        for (parker* p : idle) p->unpark();
     }
 
     void step(simulated_task& task, running& loop, thread_state& me) noexcept {
         task_state& t = *task.task;
         if (faulty_ && &t != main_ && t.started) inject(task);
         me.task = &t;
-        loop.budget = 1;  // V3
+        loop.budget = 1;  // Z3
         t.waits_kind.store(wait_kind::nothing, std::memory_order_relaxed);
         core_->advance(t, loop);
         if (loop.ended) {
@@ -198,7 +204,7 @@ private:
         return nullptr;
     }
 
-    // --- time (V4) ------------------------------------------------------------------------------------------------
+    // --- time (Z4) ------------------------------------------------------------------------------------------------
 
     struct delayed_task {
         time_point until;
@@ -212,7 +218,7 @@ private:
     bool jump() noexcept {
         time_point next = core_->timers_.earliest();
         if (!delayed_.empty()) next = std::min(next, delayed_.front().until);
-        if (next == no_deadline || ++idle_jumps_ > most_idle_jumps) return false;  // V5
+        if (next == no_deadline || ++idle_jumps_ > most_idle_jumps) return false;  // Z5
         now_ = std::max(now_, next);
         return true;
     }
@@ -238,7 +244,7 @@ private:
         t.waits_since.store(coarse_clock::of(now_), std::memory_order_relaxed);
     }
 
-    // --- when all wait (V5, V7) -----------------------------------------------------------------------------------
+    // --- when all wait (Z5, Z7) -----------------------------------------------------------------------------------
 
     // False: there is nothing that could be done.
     bool break_the_circle() noexcept {
@@ -277,7 +283,7 @@ private:
         for (auto& [t, task] : known_) trace_.describe_task(task.number, *t);
     }
 
-    // --- threads (V1, V8) -----------------------------------------------------------------------------------------
+    // --- threads (Z1, Z8) -----------------------------------------------------------------------------------------
 
     // Sits down, hands the baton over, and comes back with it.
     template <class To>
@@ -396,7 +402,7 @@ private:
     task_state* main_ = nullptr;
     bool main_has_ended_ = false;
     bool judged_ = false;         // a deadlock was found
-    bool all_cancelled_ = false;  // V6
+    bool all_cancelled_ = false;  // Z6
     bool abandoned_ = false;
     bool over_ = false;
     bool caller_is_inside_ = false;

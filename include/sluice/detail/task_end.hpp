@@ -128,8 +128,8 @@ inline void context_tree::release_home(home& h) noexcept {
 }
 
 inline void waiter::wake() noexcept {
-    if (how_ == wake_by::unparking) return static_cast<parker*>(target_)->unpark();
-    if (how_ == wake_by::posting) return static_cast<foreign_waiter*>(this)->post();
+    if (how() == wake_by::unparking) return static_cast<parker*>(target_)->unpark();
+    if (how() == wake_by::posting) return static_cast<foreign_waiter*>(this)->post();
     auto& t = static_cast<task_state&>(*this);
     t.where().runtime->make_ready(t);
 }

@@ -25,7 +25,10 @@ class timed_channel final : public channel_core<time_point>, private timed_actio
     using base = channel_core<time_point>;
 
 public:
-    explicit timed_channel(place at) : base{1, overflow::wait, at} { node_.action = this; }
+    explicit timed_channel(place at) : base{1, overflow::wait, at} {
+        facts.has_clock = true;
+        node_.action = this;
+    }
     ~timed_channel() override { timer_queue::remove(node_); }
 
     /// The first moment, and the time from each to the next; zero: there is none. Forgets what was before.

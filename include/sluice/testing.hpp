@@ -97,7 +97,8 @@ private:
     double probability_ = 1;
 };
 
-/// What goes wrong on purpose at the awaits of a simulated program, drawn from its seed. The main task is spared.
+/// What goes wrong on purpose at the awaits of a simulated program, drawn from its seed. The main task is spared, and
+/// blocking callables are only delayed.
 struct chaos {
     double cancel = 0;        ///< probability of a task to be cancelled, at each of its steps
     distribution delay = {};  ///< how much later a task goes on whose wait has ended

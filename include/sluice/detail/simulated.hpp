@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 
 #include "futex.hpp"
 
@@ -38,6 +39,8 @@ public:
     virtual void throw_injected(const task_state&) = 0;
     /// The number of a new channel.
     virtual std::uint32_t number_channel() noexcept = 0;
+    /// The run shall end at its next step, with this.
+    virtual void fail(std::exception_ptr) noexcept = 0;
 
 protected:
     simulated() noexcept = default;

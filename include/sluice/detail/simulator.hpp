@@ -115,6 +115,14 @@ public:
 
     std::uint32_t number_channel() noexcept override { return ++channels_; }
 
+    // Nothing is cancelled before the next step: whoever calls may hold locks that a callback of the end would need.
+    void fail(std::exception_ptr error) noexcept override {
+        if (failing_) return;
+        trace_.stepped(elapsed(), number_here(), step_kind::fails_run);
+        failing_ = std::move(error);
+        has_failed_ = true;
+    }
+
 private:
     using step_kind = trace::step;
 
@@ -180,6 +188,7 @@ private:
     // Null: nothing can happen any more.
     simulated_task* pick() noexcept {
         for (;;) {
+            if (std::exchange(has_failed_, false)) core_->fail(failing_);
             while (core_->timers_.is_due(now_)) fire_one();
             while (!delayed_.empty() && delayed_.front().until <= now_) end_delay();
             if (!main_has_ended_ && main_->has_ended()) {
@@ -396,6 +405,7 @@ private:
     task_state* main_ = nullptr;
     bool main_has_ended_ = false;
     bool judged_ = false;         // a deadlock was found
+    bool has_failed_ = false;     // fail() was called since the last step
     bool all_cancelled_ = false;  // V6
     bool abandoned_ = false;
     bool over_ = false;
@@ -404,6 +414,7 @@ private:
 
     std::unordered_map<const task_state*, simulated_task> known_;
     simulated_task end_of_run_{nullptr, this, 0};
+    std::exception_ptr failing_;      // what fail() was called with
     simulated_task* next_ = nullptr;  // picked by a thread that could not run it
     std::vector<delayed_task> delayed_;
     std::uint64_t delays_ = 0;

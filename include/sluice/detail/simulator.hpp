@@ -10,7 +10,8 @@
 //     else that a real run leaves open: which case of a select comes first, which timer of those due at one moment.
 // V3  Every operation is a step: no operation may be ready twice in a row without a pick between, so another task may
 //     come first after each.
-// V4  The clock stands still while anything is ready; when nothing is, it jumps to the next timer.
+// V4  The clock stands still while anything is ready; when nothing is, it jumps to the next timer. A timer that is due
+//     is one thing more that is ready: a task that another one of the same moment has woken may go on before it fires.
 // V5  When nothing is ready and no timer is pending, those that live wait for each other. Timers that let nobody go on
 //     do not count: after `idle_jumps` of them in a row nothing will happen any more.
 // V6  Once the main task has ended, the end of the run is one thing more that is ready. When it is picked, all that is
@@ -189,14 +190,23 @@ private:
     simulated_task* pick() noexcept {
         for (;;) {
             if (std::exchange(has_failed_, false)) core_->fail(failing_);
-            while (core_->timers_.is_due(now_)) fire_one();
+            if (!timer_is_ready_ && core_->timers_.is_due(now_)) {
+                timer_is_ready_ = true;
+                choices_.add(due_timer_);
+            }
             while (!delayed_.empty() && delayed_.front().until <= now_) end_delay();
             if (!main_has_ended_ && main_->has_ended()) {
                 main_has_ended_ = true;
                 choices_.add(end_of_run_);
             }
             if (choices_.steps() >= most_steps_) break;
-            if (!choices_.none_ready()) return &choices_.take();
+            if (!choices_.none_ready()) {
+                simulated_task& next = choices_.take();
+                if (&next != &due_timer_) return &next;
+                timer_is_ready_ = false;
+                if (core_->timers_.is_due(now_)) fire_one();  // it may have been cancelled
+                continue;
+            }
             if (!jump() && !break_the_circle()) return nullptr;
         }
         core_->fail(std::make_exception_ptr(std::runtime_error{
@@ -414,6 +424,8 @@ private:
 
     std::unordered_map<const task_state*, simulated_task> known_;
     simulated_task end_of_run_{nullptr, this, 0};
+    simulated_task due_timer_{nullptr, this, 0xffffffffu};
+    bool timer_is_ready_ = false;
     std::exception_ptr failing_;      // what fail() was called with
     simulated_task* next_ = nullptr;  // picked by a thread that could not run it
     std::vector<delayed_task> delayed_;

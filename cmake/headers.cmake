@@ -31,9 +31,12 @@ set(sluice_public_headers
     sluice/testing.hpp)
 
 # Each needs another library: no header includes them, and they are compiled where that library is found.
-set(sluice_adapter_headers
+set(sluice_asio_headers
     sluice/asio.hpp
     sluice/detail/asio_wait.hpp)
+set(sluice_gtest_headers
+    sluice/gtest.hpp)
+set(sluice_adapter_headers ${sluice_asio_headers} ${sluice_gtest_headers})
 
 set(sluice_detail_headers
     sluice/detail/acquire.hpp

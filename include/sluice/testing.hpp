@@ -409,6 +409,15 @@ exploration simulation_access::explore(const exploration_options& options, detai
     return all;
 }
 
+/// Fails the simulated run that the caller is part of: it goes on to its next step, and ends there with `error`, its
+/// tasks cancelled. For checks that do not throw, such as those of a test framework. The first one counts.
+/// Returns: whether there is a run; outside of a simulation nothing happens.
+inline bool fail_simulation(std::exception_ptr error) noexcept {
+    auto* const here = detail::this_thread_state().simulation;
+    if (here) here->fail(std::move(error));
+    return here != nullptr;
+}
+
 /// Waits until `holds()` is true, for at most `limit`; tells whether it came true. Blocks the thread; a coroutine
 /// awaits `async_eventually`. In a simulation the time is virtual.
 template <class Predicate>

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 
 #include "futex.hpp"
 
@@ -41,6 +42,8 @@ public:
     virtual void closed(const channel_facts&) noexcept = 0;
     /// The number of a new channel.
     virtual std::uint32_t number_channel() noexcept = 0;
+    /// The run shall end at its next step, with this.
+    virtual void fail(std::exception_ptr) noexcept = 0;
 
 protected:
     simulated() noexcept = default;

@@ -10,7 +10,8 @@
 //     else that a real run leaves open: which case of a select comes first, which timer of those due at one moment.
 // Z3  Every operation is a step: no operation may be ready twice in a row without a pick between, so another task may
 //     come first after each.
-// Z4  The clock stands still while anything is ready; when nothing is, it jumps to the next timer.
+// Z4  The clock stands still while anything is ready; when nothing is, it jumps to the next timer. A timer that is due
+//     is one thing more that is ready: a task that another one of the same moment has woken may go on before it fires.
 // Z5  When nothing is ready and no timer is pending, those that live wait for each other. Timers that let nobody go on
 //     do not count: after `idle_jumps` of them in a row nothing will happen any more.
 // Z6  Once the main task has ended, the end of the run is one thing more that is ready. When it is picked, all that is
@@ -118,6 +119,14 @@ public:
     void closed(const channel_facts& ch) noexcept override { trace_.closed(elapsed(), number_here(), ch); }
     std::uint32_t number_channel() noexcept override { return ++channels_; }
 
+    // Nothing is cancelled before the next step: whoever calls may hold locks that a callback of the end would need.
+    void fail(std::exception_ptr error) noexcept override {
+        if (failing_) return;
+        trace_.stepped(elapsed(), number_here(), step_kind::fails_run);
+        failing_ = std::move(error);
+        has_failed_ = true;
+    }
+
 private:
     using step_kind = trace::step;
 
@@ -198,14 +207,24 @@ private:
     // Null: nothing can happen any more.
     simulated_task* pick() noexcept {
         for (;;) {
-            while (core_->timers_.is_due(now_)) fire_one();
+            if (std::exchange(has_failed_, false)) core_->fail(failing_);
+            if (!timer_is_ready_ && core_->timers_.is_due(now_)) {
+                timer_is_ready_ = true;
+                choices_.add(due_timer_);
+            }
             while (!delayed_.empty() && delayed_.front().until <= now_) end_delay();
             if (!main_has_ended_ && main_->has_ended()) {
                 main_has_ended_ = true;
                 choices_.add(end_of_run_);
             }
             if (choices_.steps() >= most_steps_) break;
-            if (!choices_.none_ready()) return &choices_.take();
+            if (!choices_.none_ready()) {
+                simulated_task& next = choices_.take();
+                if (&next != &due_timer_) return &next;
+                timer_is_ready_ = false;
+                if (core_->timers_.is_due(now_)) fire_one();  // it may have been cancelled
+                continue;
+            }
             if (!jump() && !break_the_circle()) return nullptr;
         }
         core_->fail(std::make_exception_ptr(std::runtime_error{
@@ -410,6 +429,7 @@ private:
     task_state* main_ = nullptr;
     bool main_has_ended_ = false;
     bool judged_ = false;         // a deadlock was found
+    bool has_failed_ = false;     // fail() was called since the last step
     bool all_cancelled_ = false;  // Z6
     bool abandoned_ = false;
     bool over_ = false;
@@ -418,6 +438,9 @@ private:
 
     std::unordered_map<const task_state*, simulated_task> known_;
     simulated_task end_of_run_{nullptr, this, 0};
+    simulated_task due_timer_{nullptr, this, 0xffffffffu};
+    bool timer_is_ready_ = false;
+    std::exception_ptr failing_;      // what fail() was called with
     simulated_task* next_ = nullptr;  // picked by a thread that could not run it
     std::vector<delayed_task> delayed_;
     std::uint64_t delays_ = 0;

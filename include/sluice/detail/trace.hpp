@@ -25,6 +25,7 @@ inline std::string exact_text(time_point::duration d) {
     };
     constexpr unit units[] = {{1'000'000'000, "s"}, {1'000'000, "ms"}, {1'000, "us"}, {1, "ns"}};
     const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(d).count();
+    if (ns == 0) return "0s";
     for (const auto& u : units) {
         if (ns < u.ns && u.ns != 1) continue;
         std::string out = std::to_string(ns / u.ns);
@@ -35,7 +36,7 @@ inline std::string exact_text(time_point::duration d) {
         }
         return out + u.name;
     }
-    return "0s";
+    return {};  // not reached: the smallest unit always fits
 }
 
 /// "file.cpp:12": without the folder, which differs from checkout to checkout.
@@ -59,7 +60,8 @@ public:
         fails,
         is_cancelled,
         all_cancelled,
-        stuck
+        stuck,
+        fails_run
     };
 
     explicit trace(std::size_t keep) noexcept : keep_{keep} {}
@@ -179,6 +181,7 @@ private:
             case step::fails: out += " is made to fail at its next wait"; break;
             case step::is_cancelled: out += " is cancelled"; break;
             case step::all_cancelled: out += " sees the main task's end: the others are cancelled"; break;
+            case step::fails_run: out += " fails the run"; break;
             case step::stuck: out += " finds that all tasks wait for ever"; break;
             case step::did:
             case step::waits:

@@ -30,14 +30,14 @@ public:
         return done_ && --self_.loop->budget != 0;
     }
     bool await_suspend(std::coroutine_handle<> frame) {
-        self_.suspend_at(frame);
+        self_.suspend_at(goes_on_ = frame);
         if (done_) {
             self_.loop->yielded = &self_;
             return true;
         }
         ensure_registered(self_);
         if constexpr (requires { &Op::in_the_way; })
-            if (self_.locks_held) stand_in_graph();
+            if (self_.holds_locks()) stand_in_graph();
         return park(canceled_ ? 0 : self_.endable());
     }
     decltype(auto) await_resume() {
@@ -51,7 +51,7 @@ public:
     }
 
     bool on_wake(task_state&) override {
-        self_.hook = nullptr;
+        self_.suspend_at(goes_on_);
         if (self_.outcome() != claim::canceled) return true;
         leave();
         pass_on();
@@ -85,10 +85,10 @@ private:
         const ticket turn = self_.prepare(endable);
         op_.enlist(self_, claim::for_case(turn, 0));
         self_.note_wait(op_.kind(), op_.object(), op_.where);
-        self_.hook = endable ? this : nullptr;  // J1
+        if (endable) self_.suspend_at(*this);  // J1
         self_.publish(turn);
         if (endable && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled))) {
-            self_.hook = nullptr;
+            self_.suspend_at(goes_on_);
             op_.delist(none);
             guard.release();
             pass_on();
@@ -100,6 +100,7 @@ private:
 
     Op& op_;
     task_state& self_;
+    std::coroutine_handle<> goes_on_;
     bool done_ = false;
     bool canceled_ = false;
     std::unique_ptr<waits_in_graph> edge_;
@@ -147,7 +148,7 @@ public:
         target_->joiners.push_back(node_);
     }
     void delist(wake_chain&) noexcept {
-        if (node_.is_linked()) wait_list::unlink(node_);
+        if (node_.is_linked()) target_->joiners.unlink(node_);
     }
     wait_kind kind() const noexcept { return wait_kind::join; }
     const void* object() const noexcept { return target_; }

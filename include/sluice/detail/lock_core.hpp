@@ -49,7 +49,7 @@ public:
             } else {
                 SLUICE_EXPECT_AT(writer_, "unlock() of a mutex that nobody has locked", at);
                 writer_ = false;
-                if (holder_.task && holder_.task == this_thread_state().task) --holder_.task->locks_held;
+                if (holder_.task && holder_.task == this_thread_state().task) holder_.task->uncount_lock();
                 holder_ = {};
             }
             grant(woken);
@@ -113,14 +113,14 @@ private:
             writer_ = true;
             holder_ = n.by;
         }
-        if (n.by.task) ++n.by.task->locks_held;
+        if (n.by.task) n.by.task->count_lock();
     }
     void forget_reader() noexcept {
         auto& known = *readers_known_;
         const auto me = actor::here({});
         for (std::size_t i = 0; i < known.count; ++i) {
             if (known.all[i].key() != me.key()) continue;
-            if (me.task) --me.task->locks_held;
+            if (me.task) me.task->uncount_lock();
             known.all[i] = known.all[--known.count];
             break;
         }
@@ -149,10 +149,10 @@ private:
 template <class Op>
 class lock_awaiter : public task_awaiter<Op> {
 public:
-    lock_awaiter(Op& op, task_state& self) noexcept : task_awaiter<Op>{op, self}, op_{op}, self_{self} {}
+    lock_awaiter(Op& op, task_state& self) noexcept : task_awaiter<Op>{op, self}, op_{op} {}
 
     bool await_suspend(std::coroutine_handle<> frame) {
-        if (!this->is_done()) edge_.begin({&self_, 0, {}}, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
+        if (!this->is_done()) edge_.begin({&this->self(), 0, {}}, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
         return task_awaiter<Op>::await_suspend(frame);
     }
     decltype(auto) await_resume() {
@@ -162,7 +162,6 @@ public:
 
 private:
     Op& op_;
-    task_state& self_;
     waits_in_graph edge_;
 };
 

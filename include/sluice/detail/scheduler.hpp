@@ -492,7 +492,7 @@ private:
         if (!t.started) {
             t.started = true;
             if (!t.start()) loop.ended = &t;
-        } else if (!t.hook || t.hook->on_wake(t)) {
+        } else if (wake_hook* const hook = t.hook(); !hook || hook->on_wake(t)) {
             loop.next = t.frame();
         }
         // Nothing of the task is touched after its frame suspended: it may run elsewhere already.

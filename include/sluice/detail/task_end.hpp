@@ -27,7 +27,8 @@ inline bool is_canceled(const std::exception_ptr& error) noexcept {
 inline void task_state::leave_home() noexcept {
     home& h = *home_;
     if (registered_) h.remove(*this);
-    const bool counted = std::exchange(counts_home_, false);
+    const bool counted = counts_home_;
+    counts_home_ = false;
     if (owns_context_) {
         const hold guard{join_mutex};  // pin_own_context()
         owns_context_ = false;

@@ -129,8 +129,12 @@ public:
         target_ = p;
     }
 
-    /// The next waiter in a wake chain or run queue. Owned by whoever claimed the waiter, later by the queue.
-    waiter* link = nullptr;
+    union {
+        /// The next waiter in a wake chain or run queue. Owned by whoever claimed the waiter, later by the queue.
+        waiter* link = nullptr;
+        /// Of a task that runs: task_state.hpp, T2.
+        running* loop;
+    };
 
 protected:
     std::atomic<ticket> word_{0};
@@ -237,6 +241,47 @@ public:
 
 private:
     wait_link head_;
+};
+
+/// The same in one pointer, for what has seldom more than one waiter. Who leaves must know the list.
+class small_wait_list {
+public:
+    small_wait_list() noexcept = default;
+    small_wait_list(const small_wait_list&) = delete;
+    small_wait_list& operator=(const small_wait_list&) = delete;
+    ~small_wait_list() { assert(!first_); }
+
+    void push_back(wait_node& n) noexcept {
+        assert(!n.is_linked());
+        if (!first_) {
+            n.next = n.prev = first_ = &n;
+            return;
+        }
+        n.prev = first_->prev;
+        n.next = first_;
+        n.prev->next = &n;
+        first_->prev = &n;
+    }
+
+    void unlink(wait_node& n) noexcept {
+        if (first_ == &n) first_ = n.next == &n ? nullptr : n.next;
+        n.prev->next = n.next;
+        n.next->prev = n.prev;
+        n.next = nullptr;
+    }
+
+    /// As wait_list's.
+    wait_node* claim_front() noexcept {
+        while (first_) {
+            auto& n = static_cast<wait_node&>(*first_);
+            unlink(n);
+            if (n.who->try_claim(n.turn)) return &n;
+        }
+        return nullptr;
+    }
+
+private:
+    wait_link* first_ = nullptr;  // the nodes stand in a circle
 };
 
 }  // namespace sluice::detail

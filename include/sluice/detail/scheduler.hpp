@@ -29,6 +29,7 @@
 //     the run is about to cancel the others, so it looks no more.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -314,7 +315,13 @@ private:
         if (!queue.try_push(t)) {
             // Full: the older half goes where everybody finds it.
             ready_chain moved;
-            queue.steal_half(w.served_by, run_queue::capacity / 2, [&](task_state& old) { moved.push(old); });
+            std::array<task_state*, 8> before{};  // near now
+            queue.steal_half(w.served_by, run_queue::capacity / 2, [&](task_state& old) {
+                task_state*& some_before = before[moved.count % before.size()];
+                if (some_before) some_before->comes_before(&old);
+                some_before = &old;
+                moved.push(old);
+            });
             moved.push(t);
             const hold guard{mutex_};
             (&queue == &w.spawned ? spilled_ : shared_).push(moved);

@@ -151,7 +151,7 @@ protected:
     std::atomic<bool> observed_{false};  // result_state: somebody has seen how it ended
 
 public:
-    std::atomic<std::uint32_t> waits_since{0};  // coarse_clock
+    std::atomic<std::uint32_t> waits_since{0};  // coarse_clock; while it is ready: comes_before()
     lock join_mutex;
 
 private:
@@ -203,6 +203,8 @@ public:
         const auto target = reinterpret_cast<std::uintptr_t>(target_);
         return target & is_hook ? reinterpret_cast<wake_hook*>(target & ~is_hook) : nullptr;
     }
+    /// About where: its frame or hook, or null.
+    const void* goes_on_at() const noexcept { return target_; }
     /// Precondition: there is no hook.
     std::coroutine_handle<> frame() const noexcept { return std::coroutine_handle<>::from_address(target_); }
 
@@ -223,6 +225,21 @@ public:
     }
     /// Who holds no lock closes no circle by a join.
     bool holds_locks() const noexcept { return locks_held_ != 0; }
+
+    /// Of one that stands ready in a chain: who stands some places behind it. A chain is slow to walk, since each link is
+    /// read before the next can be asked for; who takes this one asks for that one.
+    void comes_before(const waiter* later) noexcept {
+        const auto distance = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(later) -
+                                                        reinterpret_cast<std::uintptr_t>(this)) /
+                              step_behind;
+        const auto fits = static_cast<std::int32_t>(distance);
+        waits_since.store(later && fits == distance ? static_cast<std::uint32_t>(fits) : 0, std::memory_order_relaxed);
+    }
+    void prefetch_behind() const noexcept {
+        const auto distance = static_cast<std::int32_t>(waits_since.load(std::memory_order_relaxed));
+        prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(this) +
+                                               static_cast<std::uintptr_t>(distance * step_behind)));
+    }
 
     void retain() noexcept {
         // relaxed: a new reference is made from an existing one.
@@ -272,6 +289,7 @@ private:
     static constexpr std::uintptr_t is_hook = 1;
     static_assert(alignof(wake_hook) > is_hook);
     static constexpr std::uint8_t many_locks = 255;
+    static constexpr std::int64_t step_behind = 8;
 
     // The last one to let go of an ended task: nobody can ask for its exception any more.
     void report_unclaimed() const noexcept;  // task_end.hpp

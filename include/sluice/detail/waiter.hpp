@@ -37,10 +37,12 @@
 
 #include "asymmetric.hpp"
 #include "parker.hpp"
+#include "platform.hpp"
 
 namespace sluice::detail {
 
 class waiter;
+class runtime_core;
 struct running;
 
 /// An epoch of one waiter, its two bits, and the state with which the holder of this ticket would win.
@@ -150,29 +152,34 @@ public:
     wake_chain& operator=(const wake_chain&) = delete;
     ~wake_chain() { assert(!head_); }
 
-    void push(waiter& w) noexcept {
+    /// `later`: one that will probably come some pushes later.
+    void push(waiter& w, const waiter* later = nullptr) noexcept {
         w.link = nullptr;
-        if (head_) last_->link = &w;
+        if (head_) push_behind(w, later);
         else head_ = &w;
         last_ = &w;
     }
     bool empty() const noexcept { return !head_; }
     SLUICE_ALWAYS_INLINE void wake_all() noexcept {
-        if (head_) wake_some(std::exchange(head_, nullptr));
+        if (head_) wake_some();
     }
     /// By a task, in the loop that runs it.
     SLUICE_ALWAYS_INLINE void wake_all(const running& by) noexcept {
-        if (head_) wake_some(std::exchange(head_, nullptr), by);
+        if (head_) wake_some(by);
     }
 
 private:
     // task_end.hpp
-    static void wake_some(waiter* w) noexcept;
-    static void wake_some(waiter* w, const running& by) noexcept;
-    static void wake_many(waiter* w) noexcept;
+    void push_behind(waiter& w, const waiter* later) noexcept;
+    void wake_some() noexcept;
+    void wake_some(const running& by) noexcept;
+    void wake_many(waiter& first) noexcept;
 
     waiter* head_ = nullptr;
     waiter* last_ = nullptr;
+    // Of more than one; they are near now, and may not be later.
+    std::size_t count_;
+    runtime_core* runtime_;  // null: not all are tasks of one
 };
 
 /// What a list needs of an entry, and of itself.
@@ -231,6 +238,24 @@ public:
             if (n->who->try_claim(n->turn)) return n;
         }
         return nullptr;
+    }
+
+    /// The same with all of them. Of a million that have waited for long none is in a cache, and a claim waits for what
+    /// was written before it: so the waiters of the next few are asked for ahead. `won` is told the farthest of them.
+    template <class F>
+    void claim_all(F&& won) noexcept {
+        constexpr int distance = 8;
+        wait_link* ahead = head_.next;
+        for (int i = 0; i < distance && ahead != &head_; ++i) ahead = ahead->next;
+        while (wait_node* n = front()) {
+            const waiter* later = nullptr;
+            if (ahead != &head_) {
+                prefetch(later = static_cast<wait_node*>(ahead)->who);
+                ahead = ahead->next;
+            }
+            unlink(*n);
+            if (n->who->try_claim(n->turn)) won(*n, later);
+        }
     }
 
     std::size_t size() const noexcept {

@@ -24,9 +24,7 @@ public:
 
     bool await_ready() noexcept {
         if (self_.must_stop()) pass_on();
-        const hold guard{*op_.guard()};
-        wake_chain none;
-        done_ = op_.try_commit(none);
+        done_ = is_over();
         return done_ && --self_.loop->budget != 0;
     }
     bool await_suspend(std::coroutine_handle<> frame) {
@@ -59,6 +57,13 @@ public:
     }
 
 private:
+    bool is_over() noexcept {
+        if constexpr (requires { op_.is_over_for_good(); })
+            if (op_.is_over_for_good()) return true;
+        const hold guard{*op_.guard()};
+        wake_chain none;
+        return op_.try_commit(none);
+    }
     // Most who join hold no lock, so this costs their frames no room.
     SLUICE_NOINLINE void stand_in_graph() {
         edge_ = std::make_unique<waits_in_graph>();
@@ -141,6 +146,8 @@ public:
     join_operation(result_state<R>& t, place at) noexcept : where{at}, target_{&t} {}
 
     lock* guard() noexcept { return &target_->join_mutex; }
+    /// Without the guard. Who ends the task has a reference of its own until it has let go of the guard.
+    bool is_over_for_good() const noexcept { return target_->has_ended(); }
     bool try_commit(wake_chain&) noexcept { return target_->has_ended(); }
     void enlist(waiter& who, ticket turn) noexcept {
         node_.who = &who;

@@ -143,7 +143,7 @@ result_state<call_result<F, Args...>>* start_task(home& in, bool counts_home, gr
     }
     t->group = group;
     t->is_at_home_of_group = group && !counts_home;
-    if (with_handle) t->retain();
+    if (with_handle) t->retain_first();
     runtime_core& rt = *in.runtime;
     if constexpr (returns_task<F, Args...>) {
         rt.spawn(*t);

@@ -245,11 +245,13 @@ public:
         // relaxed: a new reference is made from an existing one.
         references_.fetch_add(1, std::memory_order_relaxed);
     }
+    /// Before anybody else knows the task: a second reference.
+    void retain_first() noexcept { references_.store(2, std::memory_order_relaxed); }
     void release() noexcept {
         // acq_rel: the last one sees what the others did before they let go.
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) release_last();
+        if (has_no_handle() || references_.fetch_sub(1, std::memory_order_acq_rel) == 1) release_last();
     }
-    /// For who holds a reference: it is the only one, and nobody else can make another.
+    /// For who holds a reference: it is the only one, and nobody else can make another. Takes no atomic operation.
     bool has_no_handle() const noexcept { return references_.load(std::memory_order_acquire) == 1; }
     /// Precondition: the caller holds the last reference.
     void release_last() noexcept {

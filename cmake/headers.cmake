@@ -47,6 +47,7 @@ set(sluice_detail_headers
     sluice/detail/backoff.hpp
     sluice/detail/biased_lock.hpp
     sluice/detail/block.hpp
+    sluice/detail/call_site.hpp
     sluice/detail/channel_batches.hpp
     sluice/detail/channel_core.hpp
     sluice/detail/channel_facts.hpp

@@ -69,10 +69,12 @@ concept awaitable_in_task = task_awaitable<A> || foreign_awaitable<A> ||
                             (task_result<std::remove_cvref_t<A>>::is_task && !std::is_lvalue_reference_v<A>);
 
 template <class T>
-task<T> task_promise<T>::get_return_object() noexcept {
+task<T> task_promise<T>::get_return_object(place here) noexcept {
+    std::construct_at(&this->stands_at, here);
     return task<T>{std::coroutine_handle<task_promise<T>>::from_promise(*this)};
 }
-inline task<void> task_promise<void>::get_return_object() noexcept {
+inline task<void> task_promise<void>::get_return_object(place here) noexcept {
+    std::construct_at(&stands_at, here);
     return task<void>{std::coroutine_handle<task_promise<void>>::from_promise(*this)};
 }
 template <class T>

@@ -347,6 +347,15 @@ TEST(Task, IsCancelledAtAGreatDepth) {
     EXPECT_EQ(object::live(), 0);
 }
 
+// --- memory --------------------------------------------------------------------------------------------------------
+
+// Ten million tasks wait in 3 GB (docs/benchmarks.md): 120 bytes are what every task has, whatever it runs.
+TEST(Task, OfTheRuntimeIsSmall) {
+    EXPECT_LE(sizeof(sluice::detail::task_state), 15 * sizeof(void*));
+    using function_and_argument = sluice::detail::started_task<task<> (*)(int*), void, int*>;
+    EXPECT_LE(sizeof(function_and_argument), 17 * sizeof(void*)) << "the result takes the place of the callable";
+}
+
 // --- a body that g++ 12 miscompiles: no variable in the outermost block, an await in a condition ---
 
 task<> drain(sluice::channel<int> in) {

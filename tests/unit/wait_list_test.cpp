@@ -100,6 +100,59 @@ TEST(WaitList, LeavingTheMiddleTouchesTheNeighboursAlone) {
     }
 }
 
+// The waiters of the next ones are asked for ahead, which is no look at them.
+TEST(WaitList, ClaimsAllThatStillWaitInTheirOrder) {
+    std::deque<entry> all(30);
+    wait_list list;
+    for (auto& e : all) e.wait_in(list);
+    std::vector<wait_node*> still_waiting;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        all[i].may_be_looked_at();
+        if (i % 4 == 1) {
+            ASSERT_EQ(all[i].who.try_cancel(claim::cancellable), sluice::detail::cancel_look::claimed);
+        } else {
+            still_waiting.push_back(&all[i].node);
+        }
+    }
+    std::vector<wait_node*> won;
+    list.claim_all([&](wait_node& n, const waiter*) { won.push_back(&n); });
+    EXPECT_EQ(won, still_waiting);
+    EXPECT_TRUE(list.empty());
+}
+
+TEST(SmallWaitList, ServesInTheOrderOfArrivalWhoeverHasLeft) {
+    for (std::size_t leaves = 0; leaves < 4; ++leaves) {
+        std::deque<entry> all(4);
+        small_wait_list list;
+        for (auto& e : all) {
+            const ticket turn = e.who.prepare(claim::cancellable);
+            e.node.who = &e.who;
+            e.node.turn = claim::for_case(turn, 0);
+            list.push_back(e.node);
+            e.who.publish(turn);
+        }
+        list.unlink(all[leaves].node);
+        EXPECT_FALSE(all[leaves].node.is_linked());
+        const std::size_t ended = (leaves + 1) % 4;  // its wait, by somebody else
+        ASSERT_EQ(all[ended].who.try_cancel(claim::cancellable), sluice::detail::cancel_look::claimed);
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            if (i == leaves || i == ended) continue;
+            EXPECT_EQ(list.claim_front(), &all[i].node);
+        }
+        EXPECT_EQ(list.claim_front(), nullptr);
+        EXPECT_FALSE(all[ended].node.is_linked());
+    }
+}
+
+TEST(SmallWaitList, IsEmptyAgainAfterItsOnlyOneHasLeft) {
+    entry only;
+    small_wait_list list;
+    only.may_be_looked_at();
+    list.push_back(only.node);
+    list.unlink(only.node);
+    EXPECT_EQ(list.claim_front(), nullptr);
+}
+
 /// A waiter that has waited very often.
 class old_waiter : public waiter {
 public:

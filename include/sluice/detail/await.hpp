@@ -27,49 +27,53 @@ inline void ensure_registered(task_state& t) noexcept {
         t.where().add(t);
 }
 
-/// What the promise of a task awaits an operation with.
+/// What the promise of a task awaits an operation with, which is the entry of its list (`who`, `turn`) itself. As many
+/// tasks wait, this takes one pointer of a frame: who waits stands in the entry, how far it has come in the task.
 template <class Op>
 class task_awaiter {
 public:
-    task_awaiter(Op& op, task_state& self) noexcept : op_{op}, self_{self} {}
+    task_awaiter(Op& op, task_state& self) noexcept : op_{op} { op.who = &self; }
 
     SLUICE_ALWAYS_INLINE bool await_ready() noexcept {
-        if (self_.must_stop()) [[unlikely]]
-            return canceled_ = true;
+        task_state& self = this->self();
+        if (self.must_stop()) [[unlikely]]
+            return end_with(await_progress::canceled);
         if constexpr (has_short_cut<Op>) {
-            if (op_.try_at_once(self_.loop->thread)) [[likely]] {
-                done_ = true;
+            if (op_.try_at_once(self.loop->thread)) [[likely]] {
+                end_with(await_progress::done);
                 return has_budget();
             }
         }
+        self.awaits = await_progress::waits;
         // What will probably wait is tried in await_suspend only: one lock instead of two.
         return op_.looks_ready() && try_under_guard();
     }
 
     SLUICE_NOINLINE bool await_suspend(std::coroutine_handle<> frame) {
-        self_.suspend_at(frame);
-        if (done_) return yield_after_it();
-        ensure_registered(self_);
+        task_state& self = this->self();
+        self.suspend_at(frame);
+        if (is_done()) return yield_after_it(self);
+        ensure_registered(self);
         auto* const guard = op_.guard();
         if (!guard) return suspend_for_ever();
         wake_chain woken;
-        acquire_as(self_.loop->thread, *guard);
+        acquire_as(self.loop->thread, *guard);
         if (op_.try_commit(woken)) {
             guard->release();
-            woken.wake_all(*self_.loop);
-            done_ = true;
-            return !has_budget() && yield_after_it();
+            woken.wake_all(*self.loop);
+            end_with(await_progress::done);
+            return !has_budget() && yield_after_it(self);
         }
-        const ticket endable = self_.endable();
-        const ticket turn = self_.prepare(endable);
-        op_.enlist(self_, claim::for_case(turn, 0));
-        self_.note_wait(op_.kind(), op_.object(), op_.where);
-        self_.publish(turn);
-        if (endable && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled))) {
+        const ticket endable = self.endable();
+        const ticket turn = self.prepare(endable);
+        op_.enlist(self, claim::for_case(turn, 0));
+        self.note_wait(op_.kind(), op_.object(), op_.where);
+        self.publish(turn);
+        if (endable && self.must_stop() && self.try_claim(claim::with_state(turn, claim::canceled))) {
             op_.delist(woken);
             guard->release();
-            woken.wake_all(*self_.loop);
-            canceled_ = true;
+            woken.wake_all(*self.loop);
+            end_with(await_progress::canceled);
             return false;
         }
         guard->release();
@@ -77,67 +81,74 @@ public:
     }
 
     SLUICE_ALWAYS_INLINE decltype(auto) await_resume() {
-        if (!done_ && (canceled_ || self_.outcome() == claim::canceled)) [[unlikely]]
+        const task_state& self = this->self();
+        if (self.awaits != await_progress::done &&
+            (self.awaits == await_progress::canceled || self.outcome() == claim::canceled)) [[unlikely]]
             end_canceled();
         return op_.result();
     }
 
 protected:
-    bool is_done() const noexcept { return done_; }
+    task_state& self() const noexcept { return static_cast<task_state&>(*op_.who); }
+    bool is_done() const noexcept { return self().awaits == await_progress::done; }
 
 private:
-    SLUICE_NOINLINE bool try_under_guard() noexcept {
-        auto* const guard = op_.guard();
-        if (!guard) return false;
-        wake_chain woken;
-        acquire_as(self_.loop->thread, *guard);
-        done_ = op_.try_commit(woken);
-        guard->release();
-        woken.wake_all(*self_.loop);
-        return done_ && has_budget();
-    }
-
-    [[noreturn]] SLUICE_NOINLINE void end_canceled() {
-        if (!canceled_) {
-            if (auto* const guard = op_.guard()) {
-                wake_chain woken;
-                acquire_as(self_.loop->thread, *guard);
-                op_.delist(woken);
-                guard->release();
-                woken.wake_all(*self_.loop);
-            } else {
-                const hold armed{arming_};
-            }
-        }
-        self_.throw_canceled();
-    }
-
-    // A task that never has to wait still lets the others run.
-    bool has_budget() noexcept { return --self_.loop->budget != 0; }
-    bool yield_after_it() noexcept {
-        self_.note_wait(op_.kind(), op_.object(), op_.where);
-        self_.loop->yielded = &self_;
+    bool end_with(await_progress how) noexcept {
+        self().awaits = how;
         return true;
     }
 
+    SLUICE_NOINLINE bool try_under_guard() noexcept {
+        auto* const guard = op_.guard();
+        if (!guard) return false;
+        running& loop = *self().loop;
+        wake_chain woken;
+        acquire_as(loop.thread, *guard);
+        const bool done = op_.try_commit(woken);
+        guard->release();
+        woken.wake_all(loop);
+        return done && end_with(await_progress::done) && has_budget();
+    }
+
+    [[noreturn]] SLUICE_NOINLINE void end_canceled() {
+        task_state& self = this->self();
+        if (self.awaits != await_progress::canceled) {
+            if (auto* const guard = op_.guard()) {
+                wake_chain woken;
+                acquire_as(self.loop->thread, *guard);
+                op_.delist(woken);
+                guard->release();
+                woken.wake_all(*self.loop);
+            } else {
+                const hold armed{self.join_mutex};
+            }
+        }
+        self.throw_canceled();
+    }
+
+    // A task that never has to wait still lets the others run.
+    bool has_budget() noexcept { return --self().loop->budget != 0; }
+    bool yield_after_it(task_state& self) noexcept {
+        self.note_wait(op_.kind(), op_.object(), op_.where);
+        self.loop->yielded = &self;
+        return true;
+    }
+
+    // Nothing has a guard here, so the task's own lock is what it needs to go on: waiter.hpp, W5.
     bool suspend_for_ever() noexcept {
-        arming_.acquire();
-        const ticket endable = self_.endable();
-        const ticket turn = self_.prepare(endable);
-        self_.note_wait(op_.kind(), op_.object(), op_.where);
-        self_.publish(turn);
-        // Under arming_: a task that was woken meanwhile waits for it before it reads or frees anything here.
-        const bool mine = endable && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled));
-        if (mine) canceled_ = true;
-        arming_.release();
+        task_state& self = this->self();
+        self.join_mutex.acquire();
+        const ticket endable = self.endable();
+        const ticket turn = self.prepare(endable);
+        self.note_wait(op_.kind(), op_.object(), op_.where);
+        self.publish(turn);
+        const bool mine = endable && self.must_stop() && self.try_claim(claim::with_state(turn, claim::canceled));
+        if (mine) end_with(await_progress::canceled);
+        self.join_mutex.release();
         return !mine;
     }
 
     Op& op_;
-    task_state& self_;
-    bool done_ = false;
-    bool canceled_ = false;
-    lock arming_;  // of a wait without a guard: multi_wait.hpp, M1
 };
 
 /// What the promise of a task awaits a prepared multi_wait with; `Wait` has `wait()` and `take_result()`.
@@ -183,8 +194,10 @@ inline void spin(parker& p) noexcept {
 /// Of a thread in a simulation, which resumes it like a coroutine; so the time is virtual for it too.
 SLUICE_NOINLINE inline void wait_in_simulation(task_state& self, multi_wait& w, thread_state& me) {
     ensure_registered(self);
+    running* const loop = self.loop;
     if (w.arm(self, &self, false)) {
         me.simulation->block(self);
+        self.loop = loop;  // task_state.hpp, T2
         w.finish();
     }
     if (w.fired() == multi_wait::canceled_position) self.throw_canceled();
@@ -201,6 +214,7 @@ inline void block_on(multi_wait& w) {
         if (self && me.simulation) return wait_in_simulation(*self, w, me);
         thread_record& record = thread_records::of(me);
         waiter& who = self ? static_cast<waiter&>(*self) : record.waiter;
+        running* const loop = self ? self->loop : nullptr;
         if (self) {
             ensure_registered(*self);
             self->park_on(&record.parker);
@@ -211,7 +225,10 @@ inline void block_on(multi_wait& w) {
             if (!record.parker.park_until(w.deadline()) && !w.try_time_out()) record.parker.park();
             w.finish();
         }
-        if (self) self->park_on(nullptr);
+        if (self) {
+            self->park_on(nullptr);
+            self->loop = loop;  // task_state.hpp, T2
+        }
         thread_records::settle(me);
     } else if (self && me.simulation) {
         w.note_for(*self);

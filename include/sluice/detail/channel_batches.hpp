@@ -165,6 +165,7 @@ public:
     }
 
     place where;
+    waiter* who = nullptr;  // awaits it
 
 private:
     // Room for one more than there seem to be: when they have been taken, and it is still there, that was all.

@@ -269,14 +269,14 @@ public:
                 // release: readers without the lock see the error.
                 closed.store(true, std::memory_order_release);
                 if (auto* const in = this_thread_state().simulation) in->closed(facts);
-                while (wait_node* n = receivers.claim_front()) {
-                    static_cast<receive_operation<T>*>(n)->put_closed();
-                    woken.push(*n->who);
-                }
-                while (wait_node* n = senders.claim_front()) {
-                    static_cast<send_node<T>*>(n)->set_closed();
-                    woken.push(*n->who);
-                }
+                receivers.claim_all([&](wait_node& n, const waiter* later) {
+                    static_cast<receive_operation<T>&>(n).put_closed();
+                    woken.push(*n.who, later);
+                });
+                senders.claim_all([&](wait_node& n, const waiter* later) {
+                    static_cast<send_node<T>&>(n).set_closed();
+                    woken.push(*n.who, later);
+                });
             }
             if (discard_values && count.load(std::memory_order_relaxed) != 0) {
                 discarded_ = count.exchange(0, std::memory_order_relaxed);

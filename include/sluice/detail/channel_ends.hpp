@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "../context.hpp"
+#include "call_site.hpp"
 #include "channel_operations.hpp"
 #include "deadline.hpp"
 
@@ -164,7 +165,12 @@ public:
     /// The send for `co_await` and select; gives a `sent`. It refers to `value`, which lives until then.
     template <class V = T>
         requires sendable<V>
-    [[nodiscard]] auto async_send(V&& value SLUICE_LIFETIMEBOUND, place at = place::current()) const {
+    [[nodiscard]] auto async_send(V&& value SLUICE_LIFETIMEBOUND, call_site at = called_here()) const {
+        return make(std::forward<V>(value), place_of(at));
+    }
+    template <class V = T>
+        requires sendable<V>
+    [[nodiscard]] auto async_send(V&& value SLUICE_LIFETIMEBOUND, place at) const {
         return make(std::forward<V>(value), at);
     }
     template <class V = T>
@@ -206,7 +212,12 @@ public:
     {
         return send_until(signal(), deadline, at);
     }
-    [[nodiscard]] auto async_send(place at = place::current()) const
+    [[nodiscard]] auto async_send(call_site at = called_here()) const
+        requires std::is_void_v<T>
+    {
+        return make(signal(), place_of(at));
+    }
+    [[nodiscard]] auto async_send(place at) const
         requires std::is_void_v<T>
     {
         return make(signal(), at);
@@ -259,7 +270,8 @@ public:
         return named(at, {}, deadline).block();
     }
     /// The receive for `co_await` and select; gives a `received<T>`.
-    [[nodiscard]] auto async_receive(place at = place::current()) const { return make(at); }
+    [[nodiscard]] auto async_receive(call_site at = called_here()) const { return make(place_of(at)); }
+    [[nodiscard]] auto async_receive(place at) const { return make(at); }
     [[nodiscard]] auto async_receive(const context& until, place at = place::current()) const {
         return named(at, until, no_deadline);
     }

@@ -128,6 +128,7 @@ public:
     auto for_task(task_state& self) noexcept { return task_awaiter<notified_operation>{*this, self}; }
 
     place where;
+    waiter* who = nullptr;  // the entry's is set when it waits: it may have been notified before
 
 private:
     condition_entry* entry_;

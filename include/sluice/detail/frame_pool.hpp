@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // frame_pool.hpp: where do coroutine frames and other small, short-lived blocks come from?
 //
-// Size classes of 16 bytes, from 32 bytes to 1 KiB. Each thread keeps two chains of free blocks a class: it takes from and gives
+// Size classes of 8 bytes, from 32 bytes to 1 KiB. What has a size of 8 bytes and a multiple of 16 needs no more than an
+// alignment of 8, so it gets no more. Each thread keeps two chains of free blocks a class: it takes from and gives
 // to the first, swaps with the second, and trades whole batches with the shared depot. So a block may be freed by any
 // thread, a thread that only frees hands its surplus back, and the depot's lock is taken once a batch.
 // F1  A block is in exactly one chain or in use. F2  A chain holds at most batch_size(class) blocks.
@@ -35,7 +36,7 @@ struct frame_cache {
     };
     enum class life : std::uint8_t { fresh, open, ended };
 
-    std::array<chain, 64> classes{};
+    std::array<chain, 128> classes{};
     life state = life::fresh;
 };
 
@@ -80,7 +81,9 @@ public:
     }
 
 private:
-    static constexpr std::size_t step = 16;
+    static constexpr std::size_t step = 8;
+    static constexpr std::size_t smallest = 32;
+    static_assert(smallest >= sizeof(free_block) && smallest % __STDCPP_DEFAULT_NEW_ALIGNMENT__ == 0);
     static constexpr std::size_t largest = 1024;
     static constexpr std::size_t class_count = largest / step;
     static_assert(class_count == std::tuple_size_v<decltype(frame_cache::classes)>);
@@ -94,9 +97,7 @@ private:
         ~cache_closer() { close(); }
     };
 
-    static constexpr std::size_t class_of(std::size_t size) noexcept {
-        return (std::max(size, sizeof(free_block)) - 1) / step;
-    }
+    static constexpr std::size_t class_of(std::size_t size) noexcept { return (std::max(size, smallest) - 1) / step; }
     static constexpr std::size_t size_of_class(std::size_t c) noexcept { return (c + 1) * step; }
     static constexpr std::uint32_t batch_size(std::size_t c) noexcept {
         return static_cast<std::uint32_t>(std::clamp<std::size_t>(16384 / size_of_class(c), 16, 128));
@@ -193,6 +194,22 @@ struct pool_allocator {
 struct pooled {
     static void* operator new(std::size_t size) { return frame_pool::allocate(size); }
     static void operator delete(void* p, std::size_t size) noexcept { frame_pool::deallocate(p, size); }
+};
+
+/// The same for coroutine frames. Only g++ is known to ask for a multiple of a frame's alignment.
+struct pooled_frame {
+    static void* operator new(std::size_t size) { return frame_pool::allocate(rounded(size)); }
+    static void operator delete(void* p, std::size_t size) noexcept { frame_pool::deallocate(p, rounded(size)); }
+
+private:
+    static constexpr std::size_t rounded(std::size_t size) noexcept {
+#if defined(__GNUC__) && !defined(__clang__)
+        return size;
+#else
+        constexpr std::size_t alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+        return (size + alignment - 1) / alignment * alignment;
+#endif
+    }
 };
 
 }  // namespace sluice::detail

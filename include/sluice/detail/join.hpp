@@ -28,13 +28,11 @@ public:
 
     bool await_ready() noexcept {
         if (self_.must_stop()) pass_on();
-        const hold guard{*op_.guard()};
-        wake_chain none;
-        done_ = op_.try_commit(none);
+        done_ = is_over();
         return done_ && --self_.loop->budget != 0;
     }
     bool await_suspend(std::coroutine_handle<> frame) noexcept {
-        self_.suspend_at(frame);
+        self_.suspend_at(goes_on_ = frame);
         if (done_) {
             self_.note_wait(op_.kind(), op_.object(), op_.where);
             self_.loop->yielded = &self_;
@@ -42,7 +40,7 @@ public:
         }
         ensure_registered(self_);
         if constexpr (requires { &Op::in_the_way; })
-            if (self_.locks_held || op_.target_waits_for_a_lock()) [[unlikely]]
+            if (self_.holds_locks() || op_.target_waits_for_a_lock()) [[unlikely]]
                 stand_in_graph();
         return park(canceled_ ? 0 : self_.endable());
     }
@@ -57,7 +55,7 @@ public:
     }
 
     bool on_wake(task_state&) override {
-        self_.hook = nullptr;
+        self_.suspend_at(goes_on_);
         if (self_.outcome() != claim::canceled) return true;
         leave();
         pass_on();
@@ -65,6 +63,13 @@ public:
     }
 
 private:
+    bool is_over() noexcept {
+        if constexpr (requires { op_.is_over_for_good(); })
+            if (op_.is_over_for_good()) return true;
+        const hold guard{*op_.guard()};
+        wake_chain none;
+        return op_.try_commit(none);
+    }
     // Most who join hold no lock, so this costs their frames no room. Without memory the edge is missing, and a circle
     // may go untold; the join itself must not fail, since nobody would wait for what was started.
     SLUICE_NOINLINE void stand_in_graph() noexcept {
@@ -111,10 +116,10 @@ private:
         }
         const ticket turn = self_.prepare(endable);
         op_.enlist(self_, claim::with_state(turn, claim::to_the_end));
-        self_.hook = endable ? this : nullptr;  // J1
+        if (endable) self_.suspend_at(*this);  // J1
         self_.publish(turn);
         if (endable && self_.must_stop() && self_.try_claim(claim::with_state(turn, claim::canceled))) {
-            self_.hook = nullptr;
+            self_.suspend_at(goes_on_);
             op_.delist(none);
             guard.release();
             pass_on();
@@ -126,6 +131,7 @@ private:
 
     Op& op_;
     task_state& self_;
+    std::coroutine_handle<> goes_on_;
     bool done_ = false;
     bool canceled_ = false;
     bool is_told_ = false;  // the edge has closed a circle
@@ -167,6 +173,8 @@ public:
     join_operation(result_state<R>& t, place at) noexcept : where{at}, target_{&t} {}
 
     lock* guard() noexcept { return &target_->join_mutex; }
+    /// Without the guard. Who ends the task has a reference of its own until it has let go of the guard.
+    bool is_over_for_good() const noexcept { return target_->has_ended(); }
     bool try_commit(wake_chain&) noexcept { return target_->has_ended(); }
     void enlist(waiter& who, ticket turn) noexcept {
         node_.who = &who;
@@ -174,7 +182,7 @@ public:
         target_->joiners.push_back(node_);
     }
     void delist(wake_chain&) noexcept {
-        if (node_.is_linked()) wait_list::unlink(node_);
+        if (node_.is_linked()) target_->joiners.unlink(node_);
     }
     wait_kind kind() const noexcept { return wait_kind::join; }
     const void* object() const noexcept { return target_; }

@@ -49,7 +49,7 @@ public:
             } else {
                 SLUICE_EXPECT_AT(writer_, "unlock() of a mutex that nobody has locked", at);
                 writer_ = false;
-                if (holder_.task && holder_.task == this_thread_state().task) --holder_.task->locks_held;
+                if (holder_.task && holder_.task == this_thread_state().task) holder_.task->uncount_lock();
                 holder_ = {};
             }
             grant(woken);
@@ -113,14 +113,14 @@ private:
             writer_ = true;
             holder_ = n.by;
         }
-        if (n.by.task) ++n.by.task->locks_held;
+        if (n.by.task) n.by.task->count_lock();
     }
     void forget_reader() noexcept {
         auto& known = *readers_known_;
         const auto me = actor::here({});
         for (std::size_t i = 0; i < known.count; ++i) {
             if (known.all[i].key() != me.key()) continue;
-            if (me.task) --me.task->locks_held;
+            if (me.task) me.task->uncount_lock();
             known.all[i] = known.all[--known.count];
             break;
         }
@@ -149,13 +149,14 @@ private:
 template <class Op>
 class lock_awaiter : public task_awaiter<Op> {
 public:
-    lock_awaiter(Op& op, task_state& self) noexcept : task_awaiter<Op>{op, self}, op_{op}, self_{self} {}
+    lock_awaiter(Op& op, task_state& self) noexcept : task_awaiter<Op>{op, self}, op_{op} {}
 
     bool await_suspend(std::coroutine_handle<> frame) {
         if (!this->is_done()) {
-            const bool is_told = edge_.begin({&self_, 0, {}}, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
+            task_state& self = this->self();
+            const bool is_told = edge_.begin({&self, 0, {}}, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
             // Those who hold no lock and join do not stand in the graph.
-            if (!is_told) join_circle::look_and_tell(self_, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
+            if (!is_told) join_circle::look_and_tell(self, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
         }
         return task_awaiter<Op>::await_suspend(frame);
     }
@@ -166,7 +167,6 @@ public:
 
 private:
     Op& op_;
-    task_state& self_;
     waits_in_graph edge_;
 };
 

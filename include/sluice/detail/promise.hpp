@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "await.hpp"
+#include "call_site.hpp"
 #include "expect.hpp"
 #include "foreign_awaitable.hpp"
 
@@ -118,42 +119,38 @@ private:
     task_state& self_;
 };
 
-class promise_base : public pooled {
+class promise_base : public pooled_frame {
 public:
     class final_awaiter {
     public:
-        explicit final_awaiter(promise_base& p) noexcept : promise_{p} {}
+        final_awaiter() noexcept {}
         bool await_ready() const noexcept { return false; }
-        void await_suspend(std::coroutine_handle<> h) noexcept {
-            running& loop = *promise_.self->loop;
-            if (promise_.continuation) loop.next = promise_.continuation;
-            else end(h, loop);
+        template <class Promise>
+        void await_suspend(std::coroutine_handle<Promise> h) const noexcept {
+            promise_base& p = h.promise();
+            running& loop = *p.self->loop;
+            if (p.continuation) {
+                loop.next = p.continuation;
+            } else {
+                // The task destroys the frame, not the frame itself.
+                p.self->suspend_at(h);
+                loop.ended = p.self;
+            }
         }
         void await_resume() const noexcept {}
-
-    private:
-        // The task destroys the frame, not the frame itself.
-        void end(std::coroutine_handle<> root, running& loop) noexcept {
-            promise_.self->suspend_at(root);
-            loop.ended = promise_.self;
-        }
-        promise_base& promise_;
     };
 
     /// Refuses a frame that g++ 12 has laid out wrongly: in a body without variables in its outermost block, an await in
     /// a condition gets a place before the promise, and nobody can resume or destroy the frame (GCC bug 106188).
     class initial_awaiter {
     public:
-        explicit initial_awaiter(promise_base& p) noexcept : promise_{p} {}
+        initial_awaiter() noexcept {}
         bool await_ready() const noexcept { return false; }
         template <class Promise>
         void await_suspend(std::coroutine_handle<Promise> h) const noexcept {
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
-            SLUICE_EXPECT_AT(
-                std::addressof(h.promise()) == std::addressof(promise_),
-                "g++ 12 miscompiles this coroutine, which awaits in a condition and has no variable in its "
-                "outermost block: declare one at its top, or write `while (auto v = co_await ...)`",
-                promise_.stands_at);
+            if (!h.promise().is_here()) [[unlikely]]
+                refuse(h.address());
 #else
             static_cast<void>(h);
 #endif
@@ -161,16 +158,21 @@ public:
         void await_resume() const noexcept {}
 
     private:
-        [[maybe_unused]] promise_base& promise_;
+        // The promise is somewhere between the frame's address and where it was looked for, or behind.
+        [[noreturn]] SLUICE_NOINLINE static void refuse(void* frame) noexcept {
+            auto* at = static_cast<const promise_base*>(frame);
+            while (!at->is_here()) at = reinterpret_cast<const promise_base*>(reinterpret_cast<void* const*>(at) + 1);
+            SLUICE_EXPECT_AT(
+                false,
+                "g++ 12 miscompiles this coroutine, which awaits in a condition and has no variable in its "
+                "outermost block: declare one at its top, or write `while (auto v = co_await ...)`",
+                at->stands_at);
+        }
     };
 
-    promise_base() noexcept {}
-    /// Notes where the coroutine stands, for the reports of a task whose start has no place.
-    initial_awaiter initial_suspend(place here = place::current()) noexcept {
-        std::construct_at(&stands_at, here);
-        return initial_awaiter{*this};
-    }
-    final_awaiter final_suspend() noexcept { return final_awaiter{*this}; }
+    promise_base() noexcept : own_address{this} {}
+    initial_awaiter initial_suspend() noexcept { return {}; }
+    final_awaiter final_suspend() noexcept { return {}; }
 
     template <task_awaitable A>
         requires(!placed_awaitable<A>)
@@ -178,16 +180,16 @@ public:
         return awaitable.for_task(*self);
     }
     template <placed_awaitable A>
-    auto await_transform(A&& awaitable, place at = place::current()) {
-        return awaitable.for_task(*self, at);
+    auto await_transform(A&& awaitable, call_site at = called_here()) {
+        return awaitable.for_task(*self, place_of(at));
     }
     template <class T>
     child_awaiter<T> await_transform(task<T>&& child) noexcept;
     template <class T>
     child_awaiter<T> await_transform(task<T>& child) noexcept = delete;  // a task is awaited once: std::move it
     template <foreign_awaitable A>
-    auto await_transform(A&& awaitable, place at = place::current()) {
-        return foreign_awaitable_awaiter<A>{std::forward<A>(awaitable), *self, at};
+    auto await_transform(A&& awaitable, call_site at = called_here()) {
+        return foreign_awaitable_awaiter<A>{std::forward<A>(awaitable), *self, place_of(at)};
     }
 
     /// Makes this the root frame of `t`.
@@ -198,11 +200,18 @@ public:
         continuation = nullptr;
     }
 
-    task_state* self = nullptr;
+    // Before it is started | afterwards.
     union {
-        place stands_at;                       // before it is started
-        std::coroutine_handle<> continuation;  // afterwards; null: the root frame of a task
+        const promise_base* own_address;
+        task_state* self;
     };
+    union {
+        place stands_at;                       // for the reports of a task whose start has no place
+        std::coroutine_handle<> continuation;  // null: the root frame of a task
+    };
+
+private:
+    bool is_here() const noexcept { return own_address == this; }
 };
 
 /// The awaiter of a task for anything it can await. A function, since only a promise knows.
@@ -218,7 +227,8 @@ auto awaiter_in(task_state& self, A&& awaitable, place at = place::current()) {
 template <class T>
 class task_promise : public promise_base {
 public:
-    task<T> get_return_object() noexcept;
+    // Not at its initial suspension, for there the place would be copied into the frame.
+    task<T> get_return_object(place here = place::current()) noexcept;
     void unhandled_exception() noexcept { result.set_error(std::current_exception()); }
     template <class U = T>
         requires std::is_convertible_v<U&&, T> || std::is_constructible_v<T, U&&>
@@ -231,7 +241,7 @@ public:
 template <>
 class task_promise<void> : public promise_base {
 public:
-    task<void> get_return_object() noexcept;
+    task<void> get_return_object(place here = place::current()) noexcept;
     void unhandled_exception() noexcept { result.set_error(std::current_exception()); }
     void return_void() noexcept {}
     result_box<void> result;

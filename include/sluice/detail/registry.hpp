@@ -43,7 +43,7 @@ public:
                 static_cast<std::uint8_t>(1 + (reinterpret_cast<std::uintptr_t>(&this_thread_state()) >> 12) % width);
         shard& s = of(index);
         if (index) s.mutex.acquire();
-        t.shard = index;
+        t.shard_ = index & 15u;
         t.registry_prev = nullptr;
         t.registry_next = s.first;
         if (s.first) s.first->registry_prev = &t;
@@ -54,15 +54,13 @@ public:
 
     void remove(task_state& t) noexcept {
         assert(t.registered_);
-        shard& s = of(t.shard);
+        shard& s = of(t.shard_);
         const hold guard{s.mutex};
         if (t.registry_prev) t.registry_prev->registry_next = t.registry_next;
         else s.first = t.registry_next;
         if (t.registry_next) t.registry_next->registry_prev = t.registry_prev;
         t.registered_ = false;
     }
-
-    lock& mutex_of(const task_state& t) noexcept { return of(t.shard).mutex; }
 
     /// H1: marks the home as ended, then claims every task whose wait may be ended by what `bit` stands for.
     void cancel_tasks(std::uint32_t how, ticket bit, wake_chain& woken) noexcept {
@@ -97,7 +95,7 @@ public:
     home* prev_of_runtime = nullptr;
 
 private:
-    static constexpr std::size_t width = 8;
+    static constexpr std::size_t width = 8;  // fits task_state::shard_
     struct shard {
         lock mutex;
         task_state* first = nullptr;

@@ -68,6 +68,8 @@ private:
     task_state* take_newest() noexcept {
         const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
         if (tail == head_.load(std::memory_order_relaxed)) return nullptr;
+        if (tail - head_.load(std::memory_order_relaxed) > 3)
+            prefetch_block(slots_[(tail - 4) % capacity].load(std::memory_order_relaxed));
         tail_.store(tail - 1, std::memory_order_relaxed);
         return slots_[(tail - 1) % capacity].load(std::memory_order_relaxed);
     }
@@ -78,12 +80,21 @@ private:
         const std::uint32_t tail = tail_.load(std::memory_order_acquire);
         if (head == tail) return nullptr;
         task_state* const t = slots_[head % capacity].load(std::memory_order_relaxed);
-        if (tail - head > 2) prefetch_block(slots_[(head + 2) % capacity].load(std::memory_order_relaxed));
+        // Of those whose turn comes soon: what they are, and then where they go on.
+        if (tail - head > 2) prefetch_frame(*slots_[(head + 2) % capacity].load(std::memory_order_relaxed));
+        if (tail - head > 5) prefetch_block(slots_[(head + 5) % capacity].load(std::memory_order_relaxed));
         head_.store(head + 1, std::memory_order_release);
         return t;
     }
 
-    // Of a task whose turn comes soon.
+    // It stays in the queue while we hold the lock.
+    static void prefetch_frame(const task_state& t) noexcept {
+        const auto* const p = static_cast<const char*>(t.goes_on_at());
+        if (!p) return;
+        prefetch(p);
+        prefetch(p + cache_line);
+        prefetch(p + 2 * cache_line);
+    }
     static void prefetch_block(const task_state* t) noexcept {
         const auto* const p = reinterpret_cast<const char*>(t);
         prefetch(p);
@@ -101,6 +112,7 @@ private:
 struct ready_chain {
     void push(task_state& t) noexcept {
         t.link = nullptr;
+        t.comes_before(nullptr);
         if (last) last->link = &t;
         else first = &t;
         last = &t;
@@ -108,6 +120,7 @@ struct ready_chain {
     }
     /// Precondition: there is one.
     task_state& pop() noexcept {
+        first->prefetch_behind();
         task_state& t = *std::exchange(first, static_cast<task_state*>(first->link));
         --count;
         return t;
@@ -134,6 +147,7 @@ struct shared_queue {
     task_state* pop() noexcept {
         task_state* const t = first;
         if (!t) return nullptr;
+        t->prefetch_behind();
         first = static_cast<task_state*>(t->link);
         if (!first) last = nullptr;
         size.store(size.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);

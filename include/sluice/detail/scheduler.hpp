@@ -19,6 +19,7 @@
 //     takes the runtime out under that lock, and only when nothing is alive.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -325,7 +326,13 @@ private:
         if (!queue.try_push(t)) {
             // Full: the older half goes where everybody finds it.
             ready_chain moved;
-            queue.steal_half(w.served_by, run_queue::capacity / 2, [&](task_state& old) { moved.push(old); });
+            std::array<task_state*, 8> before{};  // near now
+            queue.steal_half(w.served_by, run_queue::capacity / 2, [&](task_state& old) {
+                task_state*& some_before = before[moved.count % before.size()];
+                if (some_before) some_before->comes_before(&old);
+                some_before = &old;
+                moved.push(old);
+            });
             moved.push(t);
             const hold guard{mutex_};
             (&queue == &w.spawned ? spilled_ : shared_).push(moved);
@@ -521,7 +528,7 @@ private:
             // A coroutine whose start had no place has brought its own.
             if (worker* const w = loop.on->worker)
                 w->runs.store(t.started_at.load(std::memory_order_relaxed), std::memory_order_relaxed);
-        } else if (!t.hook || t.hook->on_wake(t)) {
+        } else if (wake_hook* const hook = t.hook(); !hook || hook->on_wake(t)) {
             loop.next = t.frame();
         }
         // Nothing of the task is touched after its frame suspended: it may run elsewhere already.

@@ -23,20 +23,22 @@ public:
 
     std::exception_ptr unclaimed_error() const noexcept override {
         // relaxed: asked by the last owner.
-        return this->observed_.load(std::memory_order_relaxed) ? nullptr : result_.error();
+        return this->observed_.load(std::memory_order_relaxed) ? nullptr : result().error();
     }
     /// Precondition: has_ended(). To be called once.
     R take() {
         this->observed_.store(true, std::memory_order_relaxed);
-        return result_.take();
+        return result().take();
     }
     /// Nobody will ask for the result, and that is all right.
     void disclaim() noexcept { this->observed_.store(true, std::memory_order_relaxed); }
 
 protected:
-    result_box<R> result_;
+    virtual const result_box<R>& result() const noexcept = 0;
+    result_box<R>& result() noexcept { return const_cast<result_box<R>&>(std::as_const(*this).result()); }
 };
 
+// The callable and its arguments make room for the result.
 template <class F, class R, class... Args>
 class started_task final : public result_state<R> {
 public:
@@ -45,13 +47,17 @@ public:
         : result_state<R>{in, counts_home, at}, call_{std::forward<G>(f), std::forward<As>(args)...} {
         this->has_call_ = true;
     }
-    ~started_task() override { drop_call(); }
+    ~started_task() override {
+        if (this->has_call_) std::destroy_at(std::addressof(call_));
+        else std::destroy_at(std::addressof(result_));
+    }
 
     bool start() override {
         if (!this->must_begin && this->must_stop()) {
             this->never_began_ = true;  // it never ran; its callable and arguments go in finish()
             return false;
         }
+        result_box<R> got;
         try {
             // The callable stays where it is, as an lvalue: a coroutine lambda's captures are its members.
             if constexpr (task_result<result_of_call>::is_task) {
@@ -64,23 +70,27 @@ public:
                 return true;
             } else if constexpr (std::is_void_v<R>) {
                 std::apply([](F& f, Args&... args) { std::invoke(f, std::move(args)...); }, call_);
-                this->result_.set_value();
+                got.set_value();
             } else {
-                this->result_.set_value(
+                got.set_value(
                     std::apply([](F& f, Args&... args) -> R { return std::invoke(f, std::move(args)...); }, call_));
             }
         } catch (...) {
-            this->result_.set_error(std::current_exception());
+            got.set_error(std::current_exception());
         }
+        const shield quiet{this};  // as in end_task()
+        replace_call_by(got);
         return false;
     }
 
     std::exception_ptr finish() noexcept override {
+        if (!this->has_call_) return result_.error();
+        result_box<R> got;
         if (this->never_began_) {
             try {
                 this->throw_canceled();
             } catch (...) {
-                this->result_.set_error(std::current_exception());
+                got.set_error(std::current_exception());
             }
         }
         if constexpr (task_result<result_of_call>::is_task) {
@@ -88,22 +98,26 @@ public:
             if (void* const root = this->frame().address()) {
                 const auto frame = std::coroutine_handle<task_promise<R>>::from_address(root);
                 this->suspend_at(nullptr);
-                this->result_.adopt(frame.promise().result);
+                got.adopt(frame.promise().result);
                 frame.destroy();
             }
         }
-        drop_call();
-        return this->result_.error();
+        replace_call_by(got);
+        return result_.error();
     }
 
 private:
     using result_of_call = std::invoke_result_t<F&, Args...>;
-    void drop_call() noexcept {
-        if (std::exchange(this->has_call_, false)) std::destroy_at(std::addressof(call_));
+    const result_box<R>& result() const noexcept override { return result_; }
+    void replace_call_by(result_box<R>& got) noexcept {
+        std::destroy_at(std::addressof(call_));
+        this->has_call_ = false;
+        std::construct_at(std::addressof(result_))->adopt(got);
     }
 
     union {
         std::tuple<F, Args...> call_;  // while has_call_
+        result_box<R> result_;
     };
 };
 
@@ -129,7 +143,7 @@ result_state<call_result<F, Args...>>* start_task(home& in, bool counts_home, gr
     }
     t->group = group;
     t->is_at_home_of_group = group && !counts_home;
-    if (with_handle) t->retain();
+    if (with_handle) t->retain_first();
     runtime_core& rt = *in.runtime;
     if constexpr (returns_task<F, Args...>) {
         rt.spawn(*t);

@@ -26,7 +26,7 @@ public:
         return state_ == progress::over && !is_used_up();
     }
     bool await_suspend(std::coroutine_handle<> frame) {
-        self_.suspend_at(frame);
+        self_.suspend_at(goes_on_ = frame);
         if (state_ == progress::over) {
             steps_.wait().note_for(self_);
             self_.loop->yielded = &self_;
@@ -42,7 +42,7 @@ public:
     }
 
     bool on_wake(task_state&) override {
-        self_.hook = nullptr;
+        self_.suspend_at(goes_on_);
         if (std::exchange(armed_, false)) {
             steps_.wait().finish();
             state_ = after_step();
@@ -78,22 +78,23 @@ private:
     // True: suspended, and nothing of the frame is touched any more. False: it is over.
     bool suspend() noexcept {
         while (state_ == progress::waits) {
-            self_.hook = this;  // Y2
+            self_.suspend_at(*this);  // Y2
             armed_ = true;
             if (steps_.wait().arm(self_, &self_, false)) return true;
             armed_ = false;
-            self_.hook = nullptr;
+            self_.suspend_at(goes_on_);
             state_ = after_step();
         }
         if (state_ == progress::over) return false;
         steps_.wait().note_for(self_);
-        self_.hook = this;
+        self_.suspend_at(*this);
         self_.loop->yielded = &self_;
         return true;
     }
 
     Steps& steps_;
     task_state& self_;
+    std::coroutine_handle<> goes_on_;
     std::exception_ptr error_;
     progress state_ = progress::over;
     bool armed_ = false;

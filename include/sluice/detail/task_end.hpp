@@ -38,7 +38,8 @@ inline std::string what_of(const std::exception_ptr& error) {
 inline void task_state::leave_home() noexcept {
     home& h = *home_;
     if (registered_) h.remove(*this);
-    const bool counted = std::exchange(counts_home_, false);
+    const bool counted = counts_home_;
+    counts_home_ = false;
     if (owns_context_) {
         const hold guard{join_mutex};  // pin_own_context()
         owns_context_ = false;
@@ -134,23 +135,44 @@ inline void waiter::wake() noexcept {
     t.where().runtime->make_ready(t);
 }
 
-inline void wake_chain::wake_some(waiter* w) noexcept {
-    if (!w->link) w->wake();
-    else wake_many(w);
+// The one before is near still.
+SLUICE_NOINLINE inline void wake_chain::push_behind(waiter& w, const waiter* later) noexcept {
+    const auto runtime_of = [](waiter& one, const waiter* behind) -> runtime_core* {
+        if (one.how() != wake_by::scheduling) return nullptr;
+        auto& t = static_cast<task_state&>(one);
+        t.comes_before(behind);
+        return t.where().runtime;
+    };
+    if (last_ == head_) {
+        count_ = 1;
+        runtime_ = runtime_of(*head_, nullptr);
+    }
+    if (runtime_of(w, later) != runtime_) runtime_ = nullptr;
+    ++count_;
+    last_->link = &w;
 }
 
-inline void wake_chain::wake_some(waiter* w, const running& by) noexcept {
-    if (w->link) return wake_many(w);
-    if (w->how() != wake_by::scheduling) return w->wake();
-    auto& t = static_cast<task_state&>(*w);
+SLUICE_ALWAYS_INLINE void wake_chain::wake_some() noexcept {
+    waiter& first = *std::exchange(head_, nullptr);
+    if (&first == last_) first.wake();
+    else wake_many(first);
+}
+
+SLUICE_ALWAYS_INLINE void wake_chain::wake_some(const running& by) noexcept {
+    waiter& first = *std::exchange(head_, nullptr);
+    if (&first != last_) return wake_many(first);
+    if (first.how() != wake_by::scheduling) return first.wake();
+    auto& t = static_cast<task_state&>(first);
     t.where().runtime->make_ready(t, *by.on);
 }
 
 /// A batch goes to the queue at once: those of one runtime that stand in a row together.
-inline void wake_chain::wake_many(waiter* w) noexcept {
+SLUICE_NOINLINE inline void wake_chain::wake_many(waiter& first) noexcept {
+    if (runtime_)
+        return runtime_->make_ready_last({static_cast<task_state*>(&first), static_cast<task_state*>(last_), count_});
     ready_chain tasks;
     runtime_core* in = nullptr;
-    while (w) {
+    for (waiter* w = &first; w;) {
         waiter* const next = w->link;  // before the wake: it is the waiter's again then
         if (w->how() == wake_by::scheduling) {
             auto& t = static_cast<task_state&>(*w);

@@ -8,7 +8,8 @@
 // frees the block.
 // T1  `home_`, `shields_`, `registered_` and the wait notes belong to the task's own thread of execution; whoever else
 //     reads `home_` holds `join_mutex` (cancel) or the shard's lock (registry).
-// T2  `loop` is valid only while the task runs.
+// T2  `loop` is valid only while the task runs: from the claim of its wait to its next turn the chains and queues have
+//     their link there. Who blocks a thread puts it back after the wake.
 #pragma once
 
 #include <coroutine>
@@ -102,22 +103,28 @@ protected:
 /// Runs between the wake of a task and its resumption; may park it again. For waits of several steps.
 class wake_hook {
 public:
-    /// Returns true when the task shall go on.
+    /// Returns true when the task shall go on: it suspends at the frame then.
     virtual bool on_wake(task_state&) = 0;
 
 protected:
     ~wake_hook() = default;
 };
 
-// The size of this bounds how many tasks can wait, so flags stand where there is room.
+/// How far what a task awaits has come, before it is resumed.
+enum class await_progress : std::uint8_t { waits, done, canceled };
+
+// The size of this bounds how many tasks can wait, so flags stand where there is room: 24 bytes from the end of the
+// waiter to `home_`. Bits of one byte are written by one thread at a time.
 class task_state : public waiter, public pooled {
 public:
-    std::uint8_t shard = 0;  // under the shard's lock (registry.hpp)
-    bool started = false;
-    // Set before it is started.
+    // Set before it is started, or by its first dispatch.
+    bool started : 1 = false;
     bool is_callable : 1 = false;          // runs on an elastic thread
     bool must_begin : 1 = false;           // also in a run that is ending
     bool is_at_home_of_group : 1 = false;  // group_core.hpp, G4
+
+protected:
+    bool never_began_ : 1 = false;  // started_task: it was cancelled before
 
 private:
     friend class home;
@@ -128,45 +135,50 @@ private:
     friend class context_scope;
     friend class simulator;
 
-    bool counts_home_;
-    bool registered_ = false;
+    // Of the task's own thread.
+    std::uint8_t shard_ : 4 = 0;  // registry.hpp
+    bool registered_ : 1 = false;
+    bool counts_home_ : 1;
+    bool is_named_ : 1 = false;
+
+protected:
+    bool has_call_ : 1 = false;  // started_task: the callable and its arguments are there
+
+private:
     std::uint8_t shields_ = 0;
     std::uint8_t scope_shields_ = 0;  // up when the context was entered that surrounds it now
-    bool owns_context_ = false;       // home_ is of a context made for this task alone
+    bool owns_context_ = false;       // home_ is of a context made for this task alone; under join_mutex
     std::atomic<bool> ended_{false};
     std::atomic<bool> stop_requested_{false};
+    mutable std::uint8_t locks_held_ = 0;
 
 public:
+    await_progress awaits = await_progress::waits;  // of its own thread
     std::atomic<wait_kind> waits_kind{wait_kind::nothing};
-    lock join_mutex;
 
 protected:
     std::atomic<bool> observed_{false};  // result_state: somebody has seen how it ended
-    bool has_call_ = false;              // started_task: the callable and its arguments are there
-    bool never_began_ = false;           // started_task: it was cancelled before
+
+public:
+    std::atomic<std::uint32_t> waits_since{0};  // coarse_clock; while it is ready: comes_before()
+    lock join_mutex;
 
 private:
-    bool is_named_ = false;
     std::atomic<std::uint32_t> references_{1};
     home* home_;
 
 public:
-    running* loop = nullptr;  // T2
-    wake_hook* hook = nullptr;
     group_link* group = nullptr;
 
     // The registry's links, under the shard's lock (registry.hpp).
     task_state* registry_prev = nullptr;
     task_state* registry_next = nullptr;
 
-    wait_list joiners;  // under join_mutex
+    small_wait_list joiners;  // under join_mutex
 
     std::atomic<place> started_at;
     std::atomic<place> waits_at{};
     std::atomic<const void*> waits_on{nullptr};
-    std::atomic<std::uint32_t> waits_since{0};  // coarse_clock
-    // About; its own, or of who hands it a lock while it waits: who holds none closes no circle by a join.
-    mutable std::uint16_t locks_held = 0;
 
     /// Adopts one reference to `in` when `counts_home` is set.
     task_state(home& in, bool counts_home, place at) noexcept
@@ -191,7 +203,18 @@ public:
     /// Whether a shield is up, and no context was entered under it (context_scope.hpp).
     bool is_shielded() const noexcept { return shields_ != scope_shields_; }
 
+    /// What goes on after the wake: a frame, or a hook that parks the task again or lets its frame go on.
     void suspend_at(std::coroutine_handle<> h) noexcept { target_ = h.address(); }
+    void suspend_at(wake_hook& h) noexcept {
+        target_ = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(&h) | is_hook);
+    }
+    wake_hook* hook() const noexcept {
+        const auto target = reinterpret_cast<std::uintptr_t>(target_);
+        return target & is_hook ? reinterpret_cast<wake_hook*>(target & ~is_hook) : nullptr;
+    }
+    /// About where: its frame or hook, or null.
+    const void* goes_on_at() const noexcept { return target_; }
+    /// Precondition: there is no hook.
     std::coroutine_handle<> frame() const noexcept { return std::coroutine_handle<>::from_address(target_); }
 
     SLUICE_ALWAYS_INLINE void note_wait(wait_kind kind, const void* on, place at) noexcept {
@@ -202,15 +225,42 @@ public:
         waits_since.store(coarse_clock::now(), std::memory_order_relaxed);
     }
 
+    /// About; by itself, or by who hands it a lock while it waits. More than fit are many for good.
+    void count_lock() const noexcept {
+        if (locks_held_ != many_locks) ++locks_held_;
+    }
+    void uncount_lock() const noexcept {
+        if (locks_held_ != many_locks) --locks_held_;
+    }
+    /// Who holds no lock closes no circle by a join.
+    bool holds_locks() const noexcept { return locks_held_ != 0; }
+
+    /// Of one that stands ready in a chain: who stands some places behind it. A chain is slow to walk, since each link is
+    /// read before the next can be asked for; who takes this one asks for that one.
+    void comes_before(const waiter* later) noexcept {
+        const auto distance = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(later) -
+                                                        reinterpret_cast<std::uintptr_t>(this)) /
+                              step_behind;
+        const auto fits = static_cast<std::int32_t>(distance);
+        waits_since.store(later && fits == distance ? static_cast<std::uint32_t>(fits) : 0, std::memory_order_relaxed);
+    }
+    void prefetch_behind() const noexcept {
+        const auto distance = static_cast<std::int32_t>(waits_since.load(std::memory_order_relaxed));
+        prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(this) +
+                                               static_cast<std::uintptr_t>(distance * step_behind)));
+    }
+
     void retain() noexcept {
         // relaxed: a new reference is made from an existing one.
         references_.fetch_add(1, std::memory_order_relaxed);
     }
+    /// Before anybody else knows the task: a second reference.
+    void retain_first() noexcept { references_.store(2, std::memory_order_relaxed); }
     void release() noexcept {
         // acq_rel: the last one sees what the others did before they let go.
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) release_last();
+        if (has_no_handle() || references_.fetch_sub(1, std::memory_order_acq_rel) == 1) release_last();
     }
-    /// For who holds a reference: it is the only one, and nobody else can make another.
+    /// For who holds a reference: it is the only one, and nobody else can make another. Takes no atomic operation.
     bool has_no_handle() const noexcept { return references_.load(std::memory_order_acquire) == 1; }
     /// Precondition: the caller holds the last reference.
     void release_last() noexcept {
@@ -247,6 +297,11 @@ protected:
     }
 
 private:
+    static constexpr std::uintptr_t is_hook = 1;
+    static_assert(alignof(wake_hook) > is_hook);
+    static constexpr std::uint8_t many_locks = 255;
+    static constexpr std::int64_t step_behind = 8;
+
     // The last one to let go of an ended task: nobody can ask for its exception any more.
     void report_unclaimed() const noexcept;  // task_end.hpp
 };

@@ -37,10 +37,12 @@
 
 #include "asymmetric.hpp"
 #include "parker.hpp"
+#include "platform.hpp"
 
 namespace sluice::detail {
 
 class waiter;
+class runtime_core;
 struct running;
 
 /// An epoch of one waiter, its two bits, and the state with which the holder of this ticket would win.
@@ -131,8 +133,12 @@ public:
         target_ = p;
     }
 
-    /// The next waiter in a wake chain or run queue. Owned by whoever claimed the waiter, later by the queue.
-    waiter* link = nullptr;
+    union {
+        /// The next waiter in a wake chain or run queue. Owned by whoever claimed the waiter, later by the queue.
+        waiter* link = nullptr;
+        /// Of a task that runs: task_state.hpp, T2.
+        running* loop;
+    };
 
 protected:
     std::atomic<ticket> word_{0};
@@ -149,29 +155,34 @@ public:
     wake_chain& operator=(const wake_chain&) = delete;
     ~wake_chain() { assert(!head_); }
 
-    void push(waiter& w) noexcept {
+    /// `later`: one that will probably come some pushes later.
+    void push(waiter& w, const waiter* later = nullptr) noexcept {
         w.link = nullptr;
-        if (head_) last_->link = &w;
+        if (head_) push_behind(w, later);
         else head_ = &w;
         last_ = &w;
     }
     bool empty() const noexcept { return !head_; }
     SLUICE_ALWAYS_INLINE void wake_all() noexcept {
-        if (head_) wake_some(std::exchange(head_, nullptr));
+        if (head_) wake_some();
     }
     /// By a task, in the loop that runs it.
     SLUICE_ALWAYS_INLINE void wake_all(const running& by) noexcept {
-        if (head_) wake_some(std::exchange(head_, nullptr), by);
+        if (head_) wake_some(by);
     }
 
 private:
     // task_end.hpp
-    static void wake_some(waiter* w) noexcept;
-    static void wake_some(waiter* w, const running& by) noexcept;
-    static void wake_many(waiter* w) noexcept;
+    void push_behind(waiter& w, const waiter* later) noexcept;
+    void wake_some() noexcept;
+    void wake_some(const running& by) noexcept;
+    void wake_many(waiter& first) noexcept;
 
     waiter* head_ = nullptr;
     waiter* last_ = nullptr;
+    // Of more than one; they are near now, and may not be later.
+    std::size_t count_;
+    runtime_core* runtime_;  // null: not all are tasks of one
 };
 
 /// What a list needs of an entry, and of itself.
@@ -232,6 +243,24 @@ public:
         return nullptr;
     }
 
+    /// The same with all of them. Of a million that have waited for long none is in a cache, and a claim waits for what
+    /// was written before it: so the waiters of the next few are asked for ahead. `won` is told the farthest of them.
+    template <class F>
+    void claim_all(F&& won) noexcept {
+        constexpr int distance = 8;
+        wait_link* ahead = head_.next;
+        for (int i = 0; i < distance && ahead != &head_; ++i) ahead = ahead->next;
+        while (wait_node* n = front()) {
+            const waiter* later = nullptr;
+            if (ahead != &head_) {
+                prefetch(later = static_cast<wait_node*>(ahead)->who);
+                ahead = ahead->next;
+            }
+            unlink(*n);
+            if (n->who->try_claim(n->turn)) won(*n, later);
+        }
+    }
+
     std::size_t size() const noexcept {
         std::size_t count = 0;
         for (const wait_link* n = head_.next; n != &head_; n = n->next) ++count;
@@ -240,6 +269,53 @@ public:
 
 private:
     wait_link head_;
+};
+
+/// The same in one pointer, for what has seldom more than one waiter. Who leaves must know the list.
+class small_wait_list {
+public:
+    small_wait_list() noexcept = default;
+    small_wait_list(const small_wait_list&) = delete;
+    small_wait_list& operator=(const small_wait_list&) = delete;
+    ~small_wait_list() { assert(!first_); }
+
+    void push_back(wait_node& n) noexcept {
+        assert(!n.is_linked());
+        if (!first_) {
+            n.next = n.prev = first_ = &n;
+            return;
+        }
+        n.prev = first_->prev;
+        n.next = first_;
+        n.prev->next = &n;
+        first_->prev = &n;
+    }
+
+    void unlink(wait_node& n) noexcept {
+        if (first_ == &n) first_ = n.next == &n ? nullptr : n.next;
+        n.prev->next = n.next;
+        n.next->prev = n.prev;
+        n.next = nullptr;
+    }
+
+    /// As wait_list's.
+    wait_node* claim_front() noexcept {
+        while (first_) {
+            auto& n = static_cast<wait_node&>(*first_);
+            unlink(n);
+            if (n.who->try_claim(n.turn)) return &n;
+        }
+        return nullptr;
+    }
+
+    wait_node* front() const noexcept { return static_cast<wait_node*>(first_); }
+    /// Who stands behind `n`, or null.
+    wait_node* after(const wait_node& n) const noexcept {
+        return n.next == first_ ? nullptr : static_cast<wait_node*>(n.next);
+    }
+
+private:
+    wait_link* first_ = nullptr;  // the nodes stand in a circle
 };
 
 }  // namespace sluice::detail

@@ -36,24 +36,23 @@ channel<from> made(int capacity) {
     return capacity < 0 ? channel<from>{sluice::unbounded} : channel<from>{static_cast<std::size_t>(capacity)};
 }
 
-task<void> two_senders_two_receivers(int capacity, bool with_threads) {
-    constexpr int values = 3;
+task<void> two_senders_two_receivers(int capacity, bool with_threads, int values = 3) {
     auto ch = made(capacity);
     receipts got;
     sluice::wait_group senders;
     sluice::wait_group receivers;
-    senders.go([ch]() mutable -> task<void> {
+    senders.go([ch, values]() mutable -> task<void> {
         for (int i = 1; i <= values; ++i) must(static_cast<bool>(co_await ch.async_send(from{1, i})), "it is open");
     });
     if (with_threads) {
-        senders.go([ch]() mutable {
+        senders.go([ch, values]() mutable {
             for (int i = 1; i <= values; ++i) must(static_cast<bool>(ch.send(from{2, i})), "it is open");
         });
         receivers.go([ch, &got]() mutable {
             while (const auto v = ch.receive()) got.note(2, *v);
         });
     } else {
-        senders.go([ch]() mutable -> task<void> {
+        senders.go([ch, values]() mutable -> task<void> {
             for (int i = 1; i <= values; ++i) must(static_cast<bool>(co_await ch.async_send(from{2, i})), "it is open");
         });
         receivers.go([ch, &got]() mutable -> task<void> {
@@ -66,7 +65,7 @@ task<void> two_senders_two_receivers(int capacity, bool with_threads) {
     co_await senders.async_wait();
     ch.close();
     co_await receivers.async_wait();
-    must(got.size() == 2 * values, "a value was lost");
+    must(static_cast<int>(got.size()) == 2 * values, "a value was lost");
 }
 
 class ChannelSchedulesOfCapacity : public testing::TestWithParam<int> {};
@@ -80,6 +79,10 @@ TEST_P(ChannelSchedulesOfCapacity, TasksLoseAndDoubleNothingAndKeepTheOrder) {
 // MX-01
 TEST_P(ChannelSchedulesOfCapacity, ThreadsAndTasksLoseAndDoubleNothingAndKeepTheOrder) {
     expect_on_many_schedules([] { return two_senders_two_receivers(GetParam(), true); });
+}
+
+TEST_P(ChannelSchedulesOfCapacity, TwoSendersAndTwoReceiversLoseNothingOnEverySchedule) {
+    expect_on_every_schedule([] { return two_senders_two_receivers(GetParam(), false, 1); });
 }
 
 TEST_P(ChannelSchedulesOfCapacity, TwoValuesArriveInOrderOnEverySchedule) {

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -33,13 +34,17 @@ inline sluice::testing::chaos some_late() {
     return {.delay = sluice::testing::distribution::uniform(0s, 2s).with_probability(0.2)};
 }
 
+/// How many runs are many: SLUICE_TEST_RUNS of them, where somebody has more time.
+inline std::uint64_t many_runs() {
+    const char* const wanted = std::getenv("SLUICE_TEST_RUNS");
+    return wanted ? std::strtoull(wanted, nullptr, 10) : static_cast<std::uint64_t>(many(2000));
+}
+
 /// Explores `f` by seeds, half of them with random priorities.
 template <class F>
 void expect_on_many_schedules(F f, sluice::testing::chaos wrong = {}) {
-    const auto all = sluice::testing::explore({.runs = static_cast<std::uint64_t>(many(2000)),
-                                               .chaos = std::move(wrong),
-                                               .diagnostics = [](std::string_view) {}},
-                                              f);
+    const auto all = sluice::testing::explore(
+        {.runs = many_runs(), .chaos = std::move(wrong), .diagnostics = [](std::string_view) {}}, f);
     EXPECT_FALSE(all.failed()) << all.text();
 }
 

@@ -155,7 +155,7 @@ TEST(MutexSchedules, OneIsInsideOnEverySchedule) {
         sluice::mutex m;
         int count = 0;
         sluice::wait_group all;
-        for (int i = 0; i < 2; ++i)
+        for (int i = 0; i < 3; ++i)
             all.go([&]() -> task<void> {
                 const auto guard = co_await m.async_lock();
                 const int seen = count;
@@ -163,7 +163,7 @@ TEST(MutexSchedules, OneIsInsideOnEverySchedule) {
                 count = seen + 1;
             });
         co_await all.async_wait();
-        must(count == 2, "an update was lost");
+        must(count == 3, "an update was lost");
     });
 }
 
@@ -291,19 +291,25 @@ TEST(ConditionSchedules, NoNotificationIsMissedOnEverySchedule) {
     expect_on_every_schedule([]() -> task<void> {
         sluice::mutex m;
         sluice::condition changed;
-        bool ready = false;
+        int ready = 0;
         sluice::wait_group all;
-        all.go([&]() -> task<void> {
-            auto guard = co_await m.async_lock();
-            const auto is_ready = [&] { return ready; };
-            co_await changed.async_wait(guard, is_ready);
-        });
-        {
-            const auto guard = co_await m.async_lock();
-            ready = true;
+        for (int i = 0; i < 2; ++i) {
+            all.go([&]() -> task<void> {
+                auto guard = co_await m.async_lock();
+                const auto is_ready = [&] { return ready > 0; };
+                co_await changed.async_wait(guard, is_ready);
+                --ready;
+            });
+            all.go([&]() -> task<void> {
+                {
+                    const auto guard = co_await m.async_lock();
+                    ++ready;
+                }
+                changed.notify_one();
+            });
         }
-        changed.notify_one();
         co_await all.async_wait();
+        must(ready == 0, "one was not taken");
     });
 }
 

@@ -73,6 +73,7 @@ const planted_bug bugs[] = {
 #undef PLANTED
 
 sluice::testing::chaos lateness() { return {.delay = distribution::uniform(0s, 2s).with_probability(0.2)}; }
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 void say_nothing(std::string_view) {}
 
 class PlantedBugs : public testing::TestWithParam<planted_bug> {};
@@ -80,8 +81,8 @@ class PlantedBugs : public testing::TestWithParam<planted_bug> {};
 TEST_P(PlantedBugs, IsFoundWithin1000Seeds) {
     const auto all = explore({.runs = 1000, .chaos = lateness(), .diagnostics = say_nothing}, GetParam().program);
     ASSERT_TRUE(all.failed());
-    std::printf("%s: found in run %llu: %s\n", GetParam().name, static_cast<unsigned long long>(all.runs()),
-                all.text().substr(all.text().find("failed: ") + 8, 100).c_str());
+    std::printf("%s: run %llu, %s: %s\n", GetParam().name, static_cast<unsigned long long>(all.runs()),
+                all.replay().c_str(), first_line(sluice::detail::what_of(all.error())).c_str());
     RecordProperty("runs", static_cast<int>(all.runs()));
     const auto again =
         simulate({.replay = all.replay(), .chaos = lateness(), .diagnostics = say_nothing}, GetParam().program);

@@ -20,8 +20,8 @@ task<void> missing_close() {
         in = uncounted;
     }
     sluice::wait_group stage;
-    stage.go([out = std::move(out)]() mutable -> task<void> {
-        auto numbers = std::move(out);
+    stage.go([given = std::move(out)]() mutable -> task<void> {
+        auto numbers = std::move(given);  // goes with the coroutine
         for (int i = 0; i < 3; ++i) {
             const auto sent = co_await sluice::timeout(1s, numbers.async_send(i));
             if (!sent) co_return;

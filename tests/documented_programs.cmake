@@ -1,8 +1,8 @@
 # documented_programs.cmake: do the programs in README.md and docs/ work?
 #
 # Each ```cpp block with an `int main(` is built with everything else. Where a ```text block follows it as the next
-# block of the page, CTest runs the program and compares what it prints. A program with <sluice/asio.hpp> needs Asio, and
-# one with <sluice/gtest.hpp> is linked with GoogleTest.
+# block of the page, CTest runs the program and compares what it prints. A program with <sluice/asio.hpp> needs Asio.
+# A block with <sluice/gtest.hpp> is a program of tests, which CTest runs.
 
 file(GLOB pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/docs/*.md")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${pages})
@@ -35,7 +35,7 @@ foreach(page IN LISTS pages)
             string(SUBSTRING "${block}" 1 -1 block)    # without the end of the line that names the language
         endif()
 
-        if(language STREQUAL "cpp" AND block MATCHES "int main\\(")
+        if(language STREQUAL "cpp" AND block MATCHES "int main\\(|<sluice/gtest.hpp>")
             math(EXPR number "${number} + 1")
             set(program "documented_${page_name}_${number}")
             set(source "${CMAKE_CURRENT_BINARY_DIR}/documented/${page_name}_${number}.cpp")
@@ -50,8 +50,9 @@ foreach(page IN LISTS pages)
                 set(libraries asio::asio)
             endif()
             if(block MATCHES "<sluice/gtest.hpp>")
-                sluice_require(GTest)
-                list(APPEND libraries GTest::gtest)
+                sluice_test(${program} "${source}" LABEL documentation)
+                set(program "")
+                continue()
             endif()
             add_executable(${program} "${source}")
             target_link_libraries(${program} PRIVATE sluice::sluice sluice_dev_options ${libraries})

@@ -5,7 +5,7 @@
 
 cmake_minimum_required(VERSION 3.25)
 set(tests_dir "${CMAKE_CURRENT_LIST_DIR}")
-set(row "(CH|CL|SE|MX)-[0-9][0-9]|T[0-9]+")
+set(row "(CH|CL|SE|MX|SY)-[0-9][0-9]b?|T[0-9]+")
 
 # Calls `tests_of_<row>` the tests of each row, and `rows_seen` all rows that a test carries.
 set(rows_seen "")
@@ -58,7 +58,7 @@ file(READ "${tests_dir}/README.md" text)
 string(REGEX REPLACE "[][;]" "," text "${text}")
 string(REGEX MATCHALL "\n\\| (${row}) \\|[^|]*\\|[^|\n]*\\|" lines "${text}")
 foreach(line IN LISTS lines)
-    string(REGEX MATCH "^\n\\| ([A-Z0-9-]+) \\|[^|]*\\|([^|]*)\\|" line "${line}")
+    string(REGEX MATCH "^\n\\| ([A-Za-z0-9-]+) \\|[^|]*\\|([^|]*)\\|" line "${line}")
     set(id "${CMAKE_MATCH_1}")
     string(REGEX MATCHALL "[A-Za-z0-9_]+[./][A-Za-z0-9_]+" tests "${CMAKE_MATCH_2}")
     list(APPEND rows_listed ${id})

@@ -128,7 +128,7 @@ TEST(Exploration, SeesEveryChoiceOfASelect) {
     EXPECT_EQ(taken, (std::multiset<std::size_t>{0, 1, 2}));
 }
 
-// A task that a timer has woken may go on before another timer of the same moment fires.
+// SY-08: a task that a timer has woken may go on before another timer of the same moment fires.
 TEST(Exploration, AnAnswerAtTheVeryDeadlineMayBeInTimeOrLate) {
     for (const bool everything : {false, true}) {
         std::set<bool> in_time;

@@ -18,6 +18,7 @@ set(sluice_public_headers
     sluice/timer.hpp
     sluice/wait_group.hpp
     sluice/sized_wait_group.hpp
+    sluice/linearizable.hpp
     sluice/errgroup.hpp
     sluice/result_group.hpp
     sluice/scope.hpp
@@ -26,12 +27,16 @@ set(sluice_public_headers
     sluice/shared_mutex.hpp
     sluice/condition.hpp
     sluice/once.hpp
-    sluice/singleflight.hpp)
+    sluice/singleflight.hpp
+    sluice/testing.hpp)
 
 # Each needs another library: no header includes them, and they are compiled where that library is found.
-set(sluice_adapter_headers
+set(sluice_asio_headers
     sluice/asio.hpp
     sluice/detail/asio_wait.hpp)
+set(sluice_gtest_headers
+    sluice/gtest.hpp)
+set(sluice_adapter_headers ${sluice_asio_headers} ${sluice_gtest_headers})
 
 set(sluice_detail_headers
     sluice/detail/acquire.hpp
@@ -52,6 +57,7 @@ set(sluice_detail_headers
     sluice/detail/channel_many.hpp
     sluice/detail/channel_operations.hpp
     sluice/detail/child_wait.hpp
+    sluice/detail/choices.hpp
     sluice/detail/condition_core.hpp
     sluice/detail/coarse_clock.hpp
     sluice/detail/context_call.hpp
@@ -70,10 +76,13 @@ set(sluice_detail_headers
     sluice/detail/go.hpp
     sluice/detail/group_core.hpp
     sluice/detail/join.hpp
+    sluice/detail/join_circle.hpp
     sluice/detail/lock.hpp
     sluice/detail/lock_core.hpp
+    sluice/detail/monitor.hpp
     sluice/detail/multi_wait.hpp
     sluice/detail/nested_channels.hpp
+    sluice/detail/now.hpp
     sluice/detail/outside.hpp
     sluice/detail/object_names.hpp
     sluice/detail/once_core.hpp
@@ -86,6 +95,7 @@ set(sluice_detail_headers
     sluice/detail/process_runtime.hpp
     sluice/detail/process_timers.hpp
     sluice/detail/promise.hpp
+    sluice/detail/random.hpp
     sluice/detail/registry.hpp
     sluice/detail/report.hpp
     sluice/detail/result_queue.hpp
@@ -94,14 +104,18 @@ set(sluice_detail_headers
     sluice/detail/select_cases.hpp
     sluice/detail/selector_core.hpp
     sluice/detail/signals.hpp
+    sluice/detail/simulated.hpp
+    sluice/detail/simulator.hpp
     sluice/detail/start.hpp
     sluice/detail/stepwise.hpp
+    sluice/detail/suspicions.hpp
     sluice/detail/task_end.hpp
     sluice/detail/task_state.hpp
     sluice/detail/thread_state.hpp
     sluice/detail/timed_channel.hpp
     sluice/detail/timed_scope.hpp
     sluice/detail/timer_queue.hpp
+    sluice/detail/trace.hpp
     sluice/detail/undelivered.hpp
     sluice/detail/waiter.hpp
     sluice/detail/wait_graph.hpp

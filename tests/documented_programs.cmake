@@ -1,7 +1,8 @@
 # documented_programs.cmake: do the programs in README.md and docs/ work?
 #
 # Each ```cpp block with an `int main(` is built with everything else. Where a ```text block follows it as the next
-# block of the page, CTest runs the program and compares what it prints. A program with <sluice/asio.hpp> needs Asio.
+# block of the page, CTest runs the program and compares what it prints. A program with <sluice/asio.hpp> needs Asio, and
+# one with <sluice/gtest.hpp> is linked with GoogleTest.
 
 file(GLOB pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/docs/*.md")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${pages})
@@ -47,6 +48,10 @@ foreach(page IN LISTS pages)
                     continue()
                 endif()
                 set(libraries asio::asio)
+            endif()
+            if(block MATCHES "<sluice/gtest.hpp>")
+                sluice_require(GTest)
+                list(APPEND libraries GTest::gtest)
             endif()
             add_executable(${program} "${source}")
             target_link_libraries(${program} PRIVATE sluice::sluice sluice_dev_options ${libraries})

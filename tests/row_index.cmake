@@ -20,7 +20,8 @@ function(note_rows comment test)
     set(rows_seen "${rows_seen}" PARENT_SCOPE)
 endfunction()
 
-file(GLOB sources "${tests_dir}/unit/*_test.cpp" "${tests_dir}/property/*_test.cpp" "${tests_dir}/stress/*_test.cpp")
+file(GLOB sources "${tests_dir}/unit/*_test.cpp" "${tests_dir}/property/*_test.cpp"
+    "${tests_dir}/simulation/*_test.cpp" "${tests_dir}/stress/*_test.cpp")
 foreach(source IN LISTS sources)
     file(READ "${source}" text)
     string(REGEX REPLACE "[][;]" "," text "${text}")    # CMake's own signs

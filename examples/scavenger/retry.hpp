@@ -9,6 +9,7 @@
 #include <sluice/context.hpp>
 #include <sluice/select.hpp>
 #include <sluice/task.hpp>
+#include <sluice/timer.hpp>
 
 #include "backoff.hpp"
 #include "store_error.hpp"
@@ -49,8 +50,8 @@ private:
 
     const retry_policy policy_;
     std::atomic<std::uint64_t>& retried_;
-    std::atomic<std::uint64_t> seed_{
-        static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count())};
+    // sluice's clock, so that a simulated run has the same pauses each time.
+    std::atomic<std::uint64_t> seed_{static_cast<std::uint64_t>(sluice::clock::now().time_since_epoch().count())};
 };
 
 }  // namespace scavenger

@@ -122,7 +122,7 @@ struct context_access {
 /// Ends `node` at `deadline`, unless an earlier one does.
 inline void start_deadline(context_node& node, time_point deadline) {
     if (node.deadline != deadline || node.error() != context_error::none) return;
-    if (deadline <= std::chrono::steady_clock::now()) {
+    if (deadline <= detail::now()) {
         context_tree::cancel(node, context_error::deadline_exceeded, node.deadline_cause);
     } else if (deadline != no_deadline) {
         node.timer.at = deadline;

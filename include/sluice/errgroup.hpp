@@ -83,6 +83,11 @@ public:
     }
     void set_limit(unlimited_t) { slots_.set_permits(no_limit); }
 
+    /// `f` is called with every exception of a task other than `canceled`, as soon as it leaves the task, before
+    /// the others are cancelled, on the thread that ran it; the wait tells only the first, and only at the end. Replaces the one before. An exception of `f` ends the run.
+    /// Call it before the first start: a task that has ended by then has told nobody.
+    void on_exception(std::function<void(std::exception_ptr)> f) { group_.on_exception(std::move(f)); }
+
     /// The context of the group's tasks.
     context get_context() {
         detail::context_node& node = group_.own_node();
@@ -207,9 +212,10 @@ private:
         note(error);
         end_one(t);
     }
-    const detail::group_link* counter() const noexcept override { return &group_; }
+    detail::group_link* counter() noexcept override { return &group_; }
     void note(const std::exception_ptr& error) noexcept {
         if (!error || detail::is_canceled(error)) return;
+        group_.tell(error);
         bool is_first = false;
         {
             const detail::hold guard{mutex_};

@@ -26,10 +26,16 @@ struct runtime_options {
     unsigned max_threads = 10'000;
     /// How long the end of a run waits for cancelled tasks before it reports those that still live.
     std::chrono::steady_clock::duration grace = std::chrono::seconds{10};
+    /// When tasks have waited on a channel for so long and nobody else seems to hold a handle of it, that is told as a
+    /// suspicion, once for each channel. Zero: never.
+    std::chrono::steady_clock::duration suspect_after = std::chrono::seconds{10};
     /// Where reports go, a whole text a call, from any thread. Default: standard error.
     std::function<void(std::string_view)> diagnostics = {};
     /// Operations that may be ready in a row before a task yields. 1 makes every operation a suspension.
     unsigned ready_budget = 128;
+    /// For tests: decides where workers look for work first, and which cases selects of tasks try first. 0: by chance.
+    /// What runs at the same time stays so: for a schedule that comes again, see `testing::simulate`.
+    std::uint32_t seed = 0;
     /// For tests: called by the worker before each step of a task, from its first dispatch on.
     std::function<void()> before_step = {};
 };

@@ -78,6 +78,8 @@ public:
     void set_limit(unlimited_t none) { group_.set_limit(none); }
     context get_context() { return group_.get_context(); }
     void cancel() noexcept { group_.cancel(); }
+    /// As `errgroup::on_exception`.
+    void on_exception(std::function<void(std::exception_ptr)> f) { group_.on_exception(std::move(f)); }
     void cancel(std::exception_ptr cause) noexcept { group_.cancel(std::move(cause)); }
     std::size_t count() const noexcept { return group_.count(); }
     std::vector<std::exception_ptr> errors() const { return group_.errors(); }
@@ -210,7 +212,7 @@ public:
         group.results_.ended(*this);  // from here on it belongs to who takes it
         group.group_.end_one(t);      // last: a waiter may destroy the group
     }
-    const group_link* counter() const noexcept override { return &group_->group_.group_; }
+    group_link* counter() noexcept override { return &group_->group_.group_; }
 
 private:
     result_group<T>* const group_;

@@ -168,7 +168,8 @@ public:
                 core_->thread_count()};
     }
 
-    /// Lists the tasks that have parked at least once: where each was started, where and for what it waits.
+    /// Lists the tasks that have parked at least once: where each was started, where and for what it waits; and what each
+    /// worker runs at this moment.
     void dump(std::ostream& out) const { out << core_->dump(); }
 
     /// The runtime of `go` from threads outside of any other; made at first need, ended at the process's exit.
@@ -302,7 +303,7 @@ template <class F, class... Args>
 /// Runs `awaitable` without the surrounding cancellation, for clean-up: `co_await shielded(ch.async_send(last));`.
 template <class A>
 [[nodiscard]] auto shielded(A&& awaitable) noexcept
-    requires detail::task_awaitable<A> || detail::task_result<std::remove_cvref_t<A>>::is_task
+    requires detail::awaitable_in_task<A>
 {
     return detail::shielded_awaitable<A>{std::forward<A>(awaitable)};
 }
@@ -311,12 +312,13 @@ template <class A>
 /// What runs meanwhile ends with `ctx`, and like everything with its task and its run; `go` hands `ctx` on, and
 /// `current_context()` is below it. To end with the surrounding context too, derive `ctx` from `current_context()`.
 /// Under a shield only the end of `ctx` counts: `co_await shielded(under(limit, clean_up()));`.
-/// The end of `ctx` throws `canceled`, as that of the surrounding context does elsewhere.
+/// The end of `ctx` throws `canceled`, as that of the surrounding context does elsewhere. An awaitable of another library
+/// is not begun under a context that has ended; once begun, it goes on to its own end.
 template <class A>
 [[nodiscard]] auto under(const context& ctx, A&& awaitable)
-    requires detail::task_awaitable<A> ||
-             (detail::task_result<std::remove_cvref_t<A>>::is_task && !std::is_lvalue_reference_v<A>)
+    requires detail::awaitable_in_task<A>
 {
+    static_assert(std::move_constructible<A>, "this awaitable cannot be moved: give it a name and await that");
     return detail::under_awaitable<A>{detail::context_access::node(ctx), std::forward<A>(awaitable)};
 }
 /// Calls `f` with blocking waits that the surrounding cancellation does not end.
@@ -330,6 +332,10 @@ decltype(auto) shielded(F&& f) {
 inline detail::home_choice detail::home_here() {
     auto& me = this_thread_state();
     if (me.task) return share_home_of(*me.task);
+    if (home* const in = me.starts_in) {
+        in->references.fetch_add(1, std::memory_order_relaxed);
+        return {in, true};
+    }
     return {&runtime::process().core_->root(), false};
 }
 

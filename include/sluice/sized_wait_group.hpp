@@ -90,6 +90,8 @@ public:
         return detail::bounded_start<F, Args...>{*this, std::forward<F>(f), std::forward<Args>(args)...};
     }
     void cancel() noexcept { group_.cancel(); }
+    /// As `wait_group::on_exception`.
+    void on_exception(std::function<void(std::exception_ptr)> f) { group_.on_exception(std::move(f)); }
 
     std::size_t count() const noexcept { return group_.count(); }
 
@@ -175,7 +177,7 @@ private:
         slots_.release();
         group_.core_.end_one(t, error);  // last: a waiter may destroy the group
     }
-    const detail::group_link* counter() const noexcept override { return &group_.core_; }
+    detail::group_link* counter() noexcept override { return &group_.core_; }
 
     semaphore slots_;
     wait_group group_;

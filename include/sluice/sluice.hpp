@@ -7,6 +7,7 @@
 #include <sluice/condition.hpp>
 #include <sluice/context.hpp>
 #include <sluice/errgroup.hpp>
+#include <sluice/linearizable.hpp>
 #include <sluice/mutex.hpp>
 #include <sluice/once.hpp>
 #include <sluice/options.hpp>
@@ -23,5 +24,6 @@
 #include <sluice/sized_wait_group.hpp>
 #include <sluice/status.hpp>
 #include <sluice/task.hpp>
+#include <sluice/testing.hpp>
 #include <sluice/timer.hpp>
 #include <sluice/wait_group.hpp>

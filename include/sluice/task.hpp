@@ -63,6 +63,11 @@ struct task_result<task<T>> {
     using type = T;
 };
 
+/// Can be awaited in a task.
+template <class A>
+concept awaitable_in_task = task_awaitable<A> || foreign_awaitable<A> ||
+                            (task_result<std::remove_cvref_t<A>>::is_task && !std::is_lvalue_reference_v<A>);
+
 template <class T>
 task<T> task_promise<T>::get_return_object(place here) noexcept {
     std::construct_at(&this->stands_at, here);

@@ -14,14 +14,29 @@
 
 namespace sluice {
 
-/// The clock of all deadlines. Time points are those of `std::chrono::steady_clock`.
+/// The clock of all deadlines. Time points are those of `std::chrono::steady_clock`; in a simulation it tells the virtual time.
 struct clock {
     using duration = std::chrono::steady_clock::duration;
     using rep = duration::rep;
     using period = duration::period;
     using time_point = std::chrono::steady_clock::time_point;
     static constexpr bool is_steady = true;
-    static time_point now() noexcept { return std::chrono::steady_clock::now(); }
+    static time_point now() noexcept { return detail::now(); }
+};
+
+/// The date. Time points are those of `std::chrono::system_clock`; a simulation begins at 2000-01-01 00:00 UTC.
+struct wall_clock {
+    using duration = std::chrono::system_clock::duration;
+    using rep = duration::rep;
+    using period = duration::period;
+    using time_point = std::chrono::system_clock::time_point;
+    static constexpr bool is_steady = false;
+    static time_point now() noexcept {
+        const auto* const in = detail::this_thread_state().simulation;
+        if (!in) return std::chrono::system_clock::now();
+        constexpr std::chrono::sys_days start{std::chrono::year{2000} / 1 / 1};
+        return start + std::chrono::duration_cast<duration>(in->now() - detail::simulated::start);
+    }
 };
 
 namespace detail {

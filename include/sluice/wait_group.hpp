@@ -42,6 +42,10 @@ public:
     void go(F&& f, Args&&... args) {
         core_.go(core_, {}, std::forward<F>(f), std::forward<Args>(args)...);
     }
+    /// `f` is called with every exception of a task other than `canceled`, as soon as it leaves the task, on the thread that
+    /// ran it; the wait tells only the first, and only at the end. Replaces the one before. An exception of `f` ends the run.
+    /// Call it before the first start: a task that has ended by then has told nobody.
+    void on_exception(std::function<void(std::exception_ptr)> f) { core_.on_exception(std::move(f)); }
     /// Cancels the tasks that `go` started.
     void cancel() noexcept { core_.cancel(nullptr); }
 

@@ -21,9 +21,11 @@
 
 #include <sluice/status.hpp>
 
-#include "../support/linearizable.hpp"
+#include <sluice/linearizable.hpp>
 
 namespace sluice_test::histories {
+
+using namespace sluice::testing;
 
 using sluice::status;
 

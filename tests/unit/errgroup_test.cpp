@@ -3,6 +3,8 @@
 
 #include <sluice/errgroup.hpp>
 
+#include <sluice/testing.hpp>
+
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -526,6 +528,64 @@ TEST(Errgroup, ManyThatFailTogetherLeaveOneFirstErrorAndNobodyRunning) {
         const int begun = ended;
         EXPECT_GE(begun, static_cast<int>(group.errors().size()));
     }
+}
+
+// --- on_exception -----------------------------------------------------------------------------------------------------
+
+// EG-13
+TEST(ErrgroupOnException, SeesAnExceptionBeforeTheOthersAreCancelled) {
+    auto run = sluice::testing::simulate({}, []() -> task<> {
+        errgroup group;
+        std::vector<std::string> seen;
+        group.on_exception([&](const std::exception_ptr& error) {
+            seen.push_back(sluice::detail::what_of(error) + (group.get_context().done() ? ", cancelled" : ", not yet"));
+        });
+        group.go([]() -> task<> {
+            co_await sluice::sleep_for(1s);
+            throw std::runtime_error{"first"};
+        });
+        group.go([]() -> task<> {
+            try {
+                co_await sluice::sleep_for(1h);
+            } catch (const sluice::canceled&) {
+                throw std::runtime_error{"second"};
+            }
+        });
+        group.go([]() -> task<> { co_await sluice::sleep_for(1h); });
+        EXPECT_THROW(co_await group.async_wait(), std::runtime_error);
+        EXPECT_EQ(seen, (std::vector<std::string>{"first, not yet", "second, cancelled"}));
+    });
+    EXPECT_FALSE(run.failed()) << sluice::detail::what_of(run.error());
+}
+
+// EG-14
+TEST(ErrgroupOnException, AWaitGroupTellsThemTooWithoutCancelling) {
+    auto run = sluice::testing::simulate({}, []() -> task<> {
+        sluice::wait_group group;
+        int seen = 0;
+        group.on_exception([&](const std::exception_ptr&) { ++seen; });
+        for (int i = 0; i < 3; ++i)
+            group.go([]() -> task<> {
+                co_await sluice::yield();
+                throw std::runtime_error{"one of them"};
+            });
+        EXPECT_THROW(co_await group.async_wait(), std::runtime_error);
+        EXPECT_EQ(seen, 3);
+    });
+    EXPECT_FALSE(run.failed()) << sluice::detail::what_of(run.error());
+}
+
+TEST(ErrgroupOnException, WhatItThrowsEndsTheRun) {
+    EXPECT_THROW(sluice::run([]() -> task<> {
+                     errgroup group;
+                     group.on_exception([](const std::exception_ptr&) { throw std::logic_error{"the hook"}; });
+                     group.go([]() -> task<> {
+                         throw std::runtime_error{"the task"};
+                         co_return;
+                     });
+                     co_await group.async_wait();
+                 }),
+                 std::exception);
 }
 
 TEST(ErrgroupDeathTest, ATaskThatWaitsForItsOwnGroupIsAViolation) {

@@ -23,6 +23,7 @@
 
 #include "../support/counted.hpp"
 #include "../support/eventually.hpp"
+#include "../support/waiting.hpp"
 #include "../support/workers.hpp"
 
 namespace {
@@ -399,6 +400,109 @@ TEST(ForeignAwaitable, ThreadLocalsAreThoseOfTheThreadTheTaskGoesOnIn) {
         for (int i = 0; i < 4; ++i) group.go(checks);
         co_await group.async_wait();
     });
+}
+
+// --- shielded and under ---------------------------------------------------------------------------------------------
+
+/// Awaits `f` when it has been cancelled.
+template <class F>
+task<> when_cancelled(const channel<void>& never, F& f) {
+    try {
+        static_cast<void>(co_await never.async_receive());
+    } catch (const canceled&) {}
+    co_await f();
+}
+
+TEST(ForeignAwaitable, ThatIsShieldedIsBegunInACancelledTask) {
+    completion c;
+    sluice::runtime rt{workers(1)};
+    int got = 0;
+    const channel<void> never{0};
+    const auto await_shielded = [&]() -> task<> { got = co_await sluice::shielded(c); };
+    auto h = rt.go([&]() -> task<> { co_await when_cancelled(never, await_shielded); });
+    ASSERT_TRUE(eventually([&] { return sluice_test::receivers_waiting(never) == 1; }));
+    h.cancel();
+    ASSERT_TRUE(eventually([&] { return c.is_awaited(); }));
+    c.complete(5);
+    h.get();
+    EXPECT_EQ(got, 5);
+}
+
+TEST(ForeignAwaitable, ThatIsAwaitedUnderAnEndedContextIsNotBegun) {
+    completion c;
+    sluice::runtime rt{workers(1)};
+    const auto source = sluice::with_cancel({});
+    source.cancel();
+    auto h = rt.go([&]() -> task<> { static_cast<void>(co_await sluice::under(source, c)); });
+    EXPECT_THROW(h.get(), canceled);
+    EXPECT_FALSE(c.is_awaited());
+}
+
+TEST(ForeignAwaitable, ThatHasBegunUnderAContextEndsWhenItEnds) {
+    completion c;
+    sluice::runtime rt{workers(1)};
+    const auto source = sluice::with_cancel({});
+    auto h = rt.go([&]() -> task<int> {
+        const int value = co_await sluice::under(source, c);
+        co_await sluice::yield();  // under its own context again, which has not ended
+        co_return value;
+    });
+    ASSERT_TRUE(eventually([&] { return c.is_awaited(); }));
+    source.cancel();
+    EXPECT_FALSE(h.done());
+    c.complete(6);
+    EXPECT_EQ(h.get(), 6);
+}
+
+TEST(ForeignAwaitable, MayBeATemporaryInAShieldOrUnderAContext) {
+    using value = sluice_test::counted<struct shielded_value>;
+    struct holds {
+        value v;
+        explicit holds(int n) : v{n} {}
+        bool await_ready() const noexcept { return false; }
+        void await_suspend(std::coroutine_handle<> h) const { h.resume(); }
+        int await_resume() const noexcept { return v.value(); }
+    };
+    EXPECT_EQ(sluice::run([]() -> task<int> {
+                  const sluice::context here = sluice::current_context();
+                  const int a = co_await sluice::shielded(holds{1});
+                  const int b = co_await sluice::under(here, holds{2});
+                  const int c = co_await sluice::shielded(sluice::under(here, holds{3}));
+                  co_await sluice::shielded(by_member{});
+                  co_await sluice::under(here, by_function{});
+                  co_return a + 10 * b + 100 * c;
+              }),
+              321);
+    EXPECT_EQ(value::live(), 0);
+}
+
+TEST(ForeignAwaitable, ThatThrowsInAShieldOrUnderAContextThrowsInTheTask) {
+    struct throwing {
+        bool await_ready() const noexcept { return false; }
+        bool await_suspend(std::coroutine_handle<>) const noexcept { return false; }
+        void await_resume() const { throw failure{}; }
+    };
+    sluice::run([]() -> task<> {
+        const throwing t;
+        EXPECT_THROW(co_await sluice::shielded(t), failure);
+        EXPECT_THROW(co_await sluice::under(sluice::current_context(), t), failure);
+        co_await sluice::yield();
+    });
+}
+
+TEST(ForeignAwaitable, ThatIsShieldedIsReportedWhereItIsAwaited) {
+    completion c;
+    sluice::runtime rt{workers(1)};
+    constexpr unsigned line = __LINE__ + 1;
+    auto h = rt.go([&]() -> task<> { static_cast<void>(co_await sluice::shielded(c)); });
+    ASSERT_TRUE(eventually([&] { return c.is_awaited(); }));
+    std::ostringstream text;
+    rt.dump(text);
+    EXPECT_NE(text.str().find("foreign_awaitable_test.cpp:" + std::to_string(line)), std::string::npos) << text.str();
+    EXPECT_NE(text.str().find("something of another library at "), std::string::npos) << text.str();
+    EXPECT_EQ(text.str().find("go.hpp"), std::string::npos) << text.str();
+    c.complete(0);
+    h.get();
 }
 
 }  // namespace

@@ -8,11 +8,11 @@
 #include <thread>
 #include <vector>
 
-#include "../support/linearizable.hpp"
+#include <sluice/linearizable.hpp>
 
 namespace {
 
-using namespace sluice_test;
+using namespace sluice::testing;
 
 // --- a register ------------------------------------------------------------------------------------------------------
 

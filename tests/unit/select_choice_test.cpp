@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // select_choice_test.cpp: which of the cases of a select fires?
 
+#include <sluice/runtime.hpp>
 #include <sluice/select.hpp>
 
 #include <gtest/gtest.h>
@@ -353,6 +354,30 @@ TEST(SelectChoice, ManySelectsThatWaitedLeaveNothingBehind) {
     }
     h.get();
     EXPECT_TRUE(nobody_waits(quiet));
+}
+
+// --- seeds ------------------------------------------------------------------------------------------------------------
+
+/// What a task on one worker with this seed chooses.
+std::string choices_with(std::uint32_t seed) {
+    return sluice::run({.workers = 1, .seed = seed}, []() -> task<std::string> {
+        const auto a = filled(1);
+        const auto b = filled(1);
+        std::string chosen;
+        for (int i = 0; i < 100; ++i) {
+            const auto fired = co_await sluice::async_select(on_receive(a), on_receive(b));
+            chosen += fired == 0 ? 'a' : 'b';
+            if (!(fired == 0 ? a : b).try_send(1)) co_return "";
+        }
+        co_return chosen;
+    });
+}
+
+// SE-33
+TEST(SelectChoice, ASeedOfTheRuntimeDecidesForItsTasks) {
+    EXPECT_EQ(choices_with(7), choices_with(7));
+    EXPECT_NE(choices_with(7), choices_with(8));
+    EXPECT_EQ(choices_with(7).size(), 100u);
 }
 
 }  // namespace

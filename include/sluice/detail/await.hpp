@@ -22,7 +22,7 @@
 
 namespace sluice::detail {
 
-inline void ensure_registered(task_state& t) {
+inline void ensure_registered(task_state& t) noexcept {
     if (!t.is_registered()) [[unlikely]]
         t.where().add(t);
 }
@@ -52,10 +52,7 @@ public:
     SLUICE_NOINLINE bool await_suspend(std::coroutine_handle<> frame) {
         task_state& self = this->self();
         self.suspend_at(frame);
-        if (is_done()) {
-            self.loop->yielded = &self;
-            return true;
-        }
+        if (is_done()) return yield_after_it();
         ensure_registered(self);
         auto* const guard = op_.guard();
         if (!guard) return suspend_for_ever();
@@ -65,9 +62,7 @@ public:
             guard->release();
             woken.wake_all(*self.loop);
             end_with(await_progress::done);
-            if (has_budget()) return false;
-            self.loop->yielded = &self;
-            return true;
+            return !has_budget() && yield_after_it();
         }
         const ticket endable = self.endable();
         const ticket turn = self.prepare(endable);
@@ -133,6 +128,12 @@ private:
 
     // A task that never has to wait still lets the others run.
     bool has_budget() noexcept { return --self().loop->budget != 0; }
+    bool yield_after_it() noexcept {
+        task_state& self = this->self();
+        self.note_wait(op_.kind(), op_.object(), op_.where);
+        self.loop->yielded = &self;
+        return true;
+    }
 
     // Nothing has a guard here, so the task's own lock is what it needs to go on: waiter.hpp, W5.
     bool suspend_for_ever() noexcept {
@@ -164,6 +165,7 @@ public:
     bool await_suspend(std::coroutine_handle<> frame) {
         self_.suspend_at(frame);
         if (done_) {
+            wait_.wait().note_for(self_);
             self_.loop->yielded = &self_;
             return true;
         }
@@ -190,6 +192,16 @@ inline void spin(parker& p) noexcept {
     for (backoff wait; !p.is_notified() && wait.pause();) {}
 }
 
+/// Of a thread in a simulation, which resumes it like a coroutine; so the time is virtual for it too.
+SLUICE_NOINLINE inline void wait_in_simulation(task_state& self, multi_wait& w, thread_state& me) {
+    ensure_registered(self);
+    if (w.arm(self, &self, false)) {
+        me.simulation->block(self);
+        w.finish();
+    }
+    if (w.fired() == multi_wait::canceled_position) self.throw_canceled();
+}
+
 /// Blocks the calling thread until `w` has ended. Throws `canceled` if the surrounding context ended it.
 inline void block_on(multi_wait& w) {
     auto& me = this_thread_state();
@@ -198,6 +210,7 @@ inline void block_on(multi_wait& w) {
     const shield quiet{self && std::uncaught_exceptions() > 0 ? self : nullptr};
     if (!w.try_now(self)) {
         const runtime_core::timed_block timing{self && w.deadline() != no_deadline ? self->where().runtime : nullptr};
+        if (self && me.simulation) return wait_in_simulation(*self, w, me);
         thread_record& record = thread_records::of(me);
         waiter& who = self ? static_cast<waiter&>(*self) : record.waiter;
         running* const loop = self ? self->loop : nullptr;
@@ -216,6 +229,9 @@ inline void block_on(multi_wait& w) {
             self->loop = loop;  // task_state.hpp, T2
         }
         thread_records::settle(me);
+    } else if (self && me.simulation) {
+        w.note_for(*self);
+        me.simulation->operation_done(*self);
     }
     if (w.fired() == multi_wait::canceled_position) self->throw_canceled();
 }

@@ -24,7 +24,7 @@ SLUICE_NOINLINE auto block_waiting(Op op, bool may_begin) {
     // Not in the queue yet: who runs on the other side goes on filling or draining the buffer meanwhile, instead of
     // handing over one value at a time.
     if constexpr (requires { op.changes_without_us(); })
-        if (may_begin && op.changes_without_us() && !this_thread_state().worker)
+        if (may_begin && op.changes_without_us() && !this_thread_state().worker && !this_thread_state().simulation)
             for (backoff wait{6}; wait.pause();)
                 if (try_once(op)) return op.result();
     waits_in_graph edge;
@@ -36,9 +36,9 @@ SLUICE_NOINLINE auto block_waiting(Op op, bool may_begin) {
 /// Tried in place; if it must wait, through multi_wait.
 template <class Op>
 SLUICE_ALWAYS_INLINE auto block(Op&& op) {
-    const task_state* const self = this_thread_state().task;
-    const bool may_begin = !(self && self->must_stop());
-    if (may_begin && try_once(op)) return op.result();
+    const thread_state& me = this_thread_state();
+    const bool may_begin = !(me.task && me.task->must_stop());
+    if (may_begin && !me.simulation && try_once(op)) return op.result();
     return block_waiting<Op>(std::move(op), may_begin);
 }
 

@@ -135,7 +135,11 @@ public:
         return capacity() == 0 || count.load(std::memory_order_relaxed) != 0 || closed.load(std::memory_order_relaxed);
     }
 
-    void retain() noexcept { facts.handles.fetch_add(1, std::memory_order_relaxed); }
+    void retain() noexcept {
+        facts.handles.fetch_add(1, std::memory_order_relaxed);
+        // relaxed: for a look much later.
+        if (!facts.was_copied.load(std::memory_order_relaxed)) facts.was_copied.store(true, std::memory_order_relaxed);
+    }
     void release() noexcept {
         if (facts.handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
         if constexpr (std::is_trivially_destructible_v<T>) delete this;
@@ -264,6 +268,7 @@ public:
                 error = std::move(why);
                 // release: readers without the lock see the error.
                 closed.store(true, std::memory_order_release);
+                if (auto* const in = this_thread_state().simulation) in->closed(facts);
                 receivers.claim_all([&](wait_node& n, const waiter* later) {
                     static_cast<receive_operation<T>&>(n).put_closed();
                     woken.push(*n.who, later);

@@ -5,7 +5,9 @@
 #include <atomic>
 #include <cstdint>
 
+#include "simulated.hpp"
 #include "task_state.hpp"
+#include "thread_state.hpp"
 
 namespace sluice::detail {
 
@@ -13,11 +15,19 @@ namespace sluice::detail {
 struct channel_facts {
     static constexpr std::size_t unlimited = static_cast<std::size_t>(-1);
 
-    channel_facts(std::size_t c, place at) noexcept : made_at{at}, capacity{c} {}
+    channel_facts(std::size_t c, place at) noexcept : made_at{at}, capacity{c} {
+        if (auto* const in = this_thread_state().simulation) [[unlikely]]
+            number = in->number_channel();
+    }
 
-    const place made_at;
-    const std::size_t capacity;
+    place made_at;
+    std::size_t capacity;
     std::atomic<std::uint32_t> handles{1};
+    std::uint32_t number = 0;  // in a simulation: its order among the channels made there
+    // For suspicions.hpp.
+    std::atomic<bool> was_copied{false};  // there has been a second handle
+    bool has_clock = false;               // which sends without a handle
+    std::atomic<bool> is_suspected{false};
 };
 
 }  // namespace sluice::detail

@@ -64,14 +64,6 @@ private:
     const std::uint8_t shields_;
 };
 
-/// The awaiter of a task for anything it can await. A function, since only a promise knows.
-template <class A>
-auto awaiter_in(task_state& self, A&& awaitable) {
-    promise_base p;
-    p.self = &self;
-    return p.await_transform(std::forward<A>(awaitable));
-}
-
 /// Awaits `A` under another context. Lvalues are referred to.
 template <class A>
 class under_awaitable : public awaitable_tag {
@@ -85,11 +77,11 @@ public:
     under_awaitable& operator=(under_awaitable&&) = delete;
     ~under_awaitable() { context_tree::release(under_); }
 
-    auto for_task(task_state& self) {
+    auto for_task(task_state& self, place at = place::current()) {
         // The scope is entered before the inner awaiter is made, since some look at the context already there.
         struct awaiter {
-            awaiter(under_awaitable& op, task_state& t)
-                : scope{t, op.under_, false}, inner{awaiter_in(t, std::forward<A>(op.awaitable_))} {}
+            awaiter(under_awaitable& op, task_state& t, place at)
+                : scope{t, op.under_, false}, inner{awaiter_in(t, std::forward<A>(op.awaitable_), at)} {}
             bool await_ready() { return inner.await_ready(); }
             auto await_suspend(std::coroutine_handle<> h) { return inner.await_suspend(h); }
             decltype(auto) await_resume() {
@@ -103,7 +95,7 @@ public:
             context_scope scope;
             decltype(awaiter_in(std::declval<task_state&>(), std::declval<A>())) inner;
         };
-        return awaiter{*this, self};
+        return awaiter{*this, self, at};
     }
 
 private:

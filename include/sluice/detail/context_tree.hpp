@@ -27,6 +27,7 @@
 #include "../status.hpp"
 #include "backoff.hpp"
 #include "registry.hpp"
+#include "simulated.hpp"
 #include "thread_state.hpp"
 #include "timer_queue.hpp"
 
@@ -230,6 +231,17 @@ struct context_tree {
     static home& home_in(context_node& n, runtime_core& in);  // scheduler.hpp
     static void release_home(home& h) noexcept;               // scheduler.hpp
 
+    /// How many tasks live that were started under `n` or below it, and count it.
+    static std::size_t tasks_below(context_node& n) noexcept {
+        std::size_t count = 0;
+        const hold guard{n.mutex};
+        // relaxed: exact for those that the caller knows to have ended.
+        for (home* h = n.homes; h; h = h->next_of_context) count += h->references.load(std::memory_order_relaxed);
+        // A child stays in memory while we hold this lock: it needs it to leave the list.
+        for (context_node* c = n.first_child; c; c = c->next_sibling) count += tasks_below(*c);
+        return count;
+    }
+
 private:
     using phase = context_node::phase;
 
@@ -304,6 +316,7 @@ inline bool task_state::must_stop_itself() const noexcept {
 }
 
 inline void task_state::throw_canceled() const {
+    if (auto* const in = this_thread_state().simulation) in->throw_injected(*this);
     if (home_->context && home_->context->error() != context_error::none) throw canceled{home_->context->cause};
     throw canceled{};
 }
@@ -317,18 +330,20 @@ inline context_node* task_state::pin_own_context() noexcept {
 inline due_timers timer_queue::fire(time_point now, wake_chain& woken) noexcept {
     due_timers due = nullptr;
     const hold guard{mutex};
-    while (!heap_.empty() && heap_.front()->at <= now) {
-        timer_node& n = *heap_.front();
-        erase(0);
-        if (n.context || n.action) {
-            if (!(n.context ? context_tree::try_pin(*n.context) : n.action->try_pin())) continue;
-            n.next_due = due;
-            due = &n;
-        } else if (n.who->try_claim(n.turn)) {
-            woken.push(*n.who);
-        }
-    }
+    while (!heap_.empty() && heap_.front()->at <= now) fire_at(0, woken, due);
     return due;
+}
+
+inline void timer_queue::fire_at(std::size_t slot, wake_chain& woken, due_timers& due) noexcept {
+    timer_node& n = *heap_[slot];
+    erase(slot);
+    if (n.context || n.action) {
+        if (!(n.context ? context_tree::try_pin(*n.context) : n.action->try_pin())) return;
+        n.next_due = due;
+        due = &n;
+    } else if (n.who->try_claim(n.turn)) {
+        woken.push(*n.who);
+    }
 }
 
 }  // namespace detail

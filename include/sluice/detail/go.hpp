@@ -4,6 +4,7 @@
 
 #include "awaited_temporaries.hpp"
 #include "join.hpp"
+#include "monitor.hpp"
 #include "report.hpp"
 
 namespace sluice {
@@ -177,22 +178,17 @@ class shielded_awaitable : public awaitable_tag {
 public:
     explicit shielded_awaitable(A&& a) noexcept : awaitable_{std::forward<A>(a)} {}
 
-    auto for_task(task_state& self) {
+    auto for_task(task_state& self, place at = place::current()) {
         // The shield is up before the inner awaiter is made, since some look at the context already there.
         struct awaiter {
-            awaiter(A&& a, task_state& t) : up{&t}, inner{make(std::forward<A>(a), t)} {}
-            static auto make(A&& a, task_state& t) {
-                promise_base p;
-                p.self = &t;
-                return p.await_transform(std::forward<A>(a));
-            }
+            awaiter(A&& a, task_state& t, place p) : up{&t}, inner{awaiter_in(t, std::forward<A>(a), p)} {}
             bool await_ready() { return inner.await_ready(); }
             auto await_suspend(std::coroutine_handle<> h) { return inner.await_suspend(h); }
             decltype(auto) await_resume() { return inner.await_resume(); }
             shield up;
-            decltype(make(std::declval<A>(), std::declval<task_state&>())) inner;
+            decltype(awaiter_in(std::declval<task_state&>(), std::declval<A>())) inner;
         };
-        return awaiter{std::forward<A>(awaitable_), self};
+        return awaiter{std::forward<A>(awaitable_), self, at};
     }
     decltype(auto) for_foreign()
         requires task_awaitable<A>

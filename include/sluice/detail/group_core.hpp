@@ -17,6 +17,9 @@
 //     spare, and zero at home means zero.
 #pragma once
 
+#include <functional>
+#include <memory>
+
 #include "block.hpp"
 #include "expect.hpp"
 #include "go.hpp"
@@ -92,6 +95,7 @@ public:
     }
 
     void task_ended(task_state& t, const std::exception_ptr& error) noexcept override { end_one(t, error); }
+    waiting_line line() noexcept override { return {&mutex, &waiters}; }
     void end_one(const task_state& t, const std::exception_ptr& error) noexcept {
         end_one(t.is_at_home_of_group, error);
     }
@@ -135,6 +139,26 @@ public:
     std::size_t own() const noexcept {
         const hold guard{mutex};
         return own_now();
+    }
+
+    /// Told of every exception of a task other than `canceled`, by whoever ran the task, before it counts as ended.
+    void on_exception(std::function<void(std::exception_ptr)> f) {
+        auto made = f ? std::make_shared<const exception_hook>(std::move(f)) : nullptr;
+        const hold guard{mutex};
+        told_of_exceptions_.swap(made);
+    }
+    void tell(const std::exception_ptr& error) noexcept {
+        std::shared_ptr<const exception_hook> told;
+        {
+            const hold guard{mutex};
+            told = told_of_exceptions_;
+        }
+        if (!told) return;
+        try {
+            (*told)(error);
+        } catch (...) {
+            runtime_core::unclaimed(std::current_exception(), "the on_exception function of a group threw");
+        }
     }
 
     // Under the lock.
@@ -199,6 +223,7 @@ private:
     void end_one(bool was_at_home, const std::exception_ptr& error) noexcept {
         if (was_at_home && !error && end_one_of_many()) return;
         const bool counts = error && !is_canceled(error);
+        if (counts) tell(error);
         home* left = nullptr;
         wake_chain woken;
         {
@@ -247,10 +272,13 @@ public:
     wait_list waiters_for_own;
 
 private:
+    using exception_hook = std::function<void(std::exception_ptr)>;
+
     bool canceled_early_ = false;  // before there was a context
     std::size_t added_ = 0;
     std::size_t elsewhere_ = 0;
     std::exception_ptr first_error_;
+    std::shared_ptr<const exception_hook> told_of_exceptions_;
     context_node* const parent_;  // the maker's, or null
     context_node* context_ = nullptr;
     std::atomic<std::size_t> spare_{0};
@@ -284,6 +312,17 @@ public:
     void forget() const noexcept {}
     wait_kind kind() const noexcept { return wait_kind::group; }
     const void* object() const noexcept { return group_; }
+    // For join_circle.hpp: the wait for a member that waits for `self`. Asking for that costs too much where each of
+    // many tasks waits for a group of its own, so only the joiners of `self` are followed.
+    bool may_close_a_circle(const task_state& self) const noexcept { return !self.has_no_handle(); }
+    join_circle circle(task_state& self) const noexcept {
+        const auto is_member = [](const task_state& t, const void* g) noexcept {
+            return static_cast<const group_core*>(g)->has_started(&t);
+        };
+        join_circle through{self, kind(), group_, is_member, where};
+        through.ask_no_group_of_me();
+        return through;
+    }
     auto for_task(task_state& self) {
         expect_from_outside(self);
         return join_awaiter<group_operation>{*this, self};

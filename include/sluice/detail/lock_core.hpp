@@ -152,7 +152,13 @@ public:
     lock_awaiter(Op& op, task_state& self) noexcept : task_awaiter<Op>{op, self}, op_{op} {}
 
     bool await_suspend(std::coroutine_handle<> frame) {
-        if (!this->is_done()) edge_.begin({&this->self(), 0, {}}, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
+        if (!this->is_done()) {
+            const bool is_told =
+                edge_.begin({&this->self(), 0, {}}, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
+            // Those who hold no lock and join do not stand in the graph.
+            if (!is_told)
+                join_circle::look_and_tell(this->self(), op_.kind(), op_.object(), &Op::in_the_way, op_.where);
+        }
         return task_awaiter<Op>::await_suspend(frame);
     }
     decltype(auto) await_resume() {

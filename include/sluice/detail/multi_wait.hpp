@@ -24,6 +24,8 @@
 #include <limits>
 #include <span>
 
+#include "now.hpp"
+#include "random.hpp"
 #include "scheduler.hpp"
 #include "task_end.hpp"
 
@@ -88,24 +90,6 @@ struct wait_watch {
     wait_node node;
 };
 
-/// A generator for shuffles, one a thread; a task on a worker could move, so it is read anew each time.
-SLUICE_NOINLINE inline std::uint32_t next_random() noexcept {
-    static constinit thread_local std::uint32_t state = 0;
-    if (state == 0) [[unlikely]] {
-        // A number of its own for each thread: one that ends leaves its address to the next. Mixed as MurmurHash3 does.
-        static constinit std::atomic<std::uint32_t> threads{0};
-        std::uint32_t x = threads.fetch_add(1, std::memory_order_relaxed) +
-                          static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&threads) >> 4);
-        x = (x ^ (x >> 16)) * 0x85ebca6bu;
-        x = (x ^ (x >> 13)) * 0xc2b2ae35u;
-        state = (x ^ (x >> 16)) | 1u;
-    }
-    state ^= state << 13;
-    state ^= state >> 17;
-    state ^= state << 5;
-    return state;
-}
-
 class multi_wait {
 public:
     multi_wait(std::span<wait_case> cases, std::span<wait_watch> watches, std::span<any_lock> guards) noexcept
@@ -125,6 +109,8 @@ public:
         on_ = on;
         at_ = at;
     }
+
+    void note_for(task_state& self) const noexcept { self.note_wait(kind_, on_, at_); }
 
     std::span<const wait_case> cases() const noexcept { return cases_; }
 
@@ -149,14 +135,15 @@ public:
         } else {
             for (auto& w : watches_)
                 if (w.context && w.context->error() != context_error::none) return end_with(w.position);
-            if (try_at_random()) return true;
+            simulated* const chooser = cases_.size() > 1 && self ? self->where().runtime->simulation() : nullptr;
+            if (chooser ? try_as_chosen(*chooser) : try_at_random()) return true;
         }
         if (otherwise_ != no_position) {
             // Values may move between the channels while we look at one after the other: decide under all guards.
             if (cases_.size() > 1 && try_all_locked()) return true;
             return end_with(otherwise_);
         }
-        if (deadline_ != no_deadline && deadline_ <= std::chrono::steady_clock::now()) {
+        if (deadline_ != no_deadline && deadline_ <= now()) {
             // The same: a case that was ready all the time beats the deadline.
             if (cases_.size() > 1 && try_all_locked()) return true;
             return end_with(deadline_position_ == no_position ? timed_out_position : deadline_position_);
@@ -185,7 +172,7 @@ public:
         timer_queue* const timers = wants_timer ? &timers_here() : nullptr;
         if (self) {
             if (is_thread) coarse_clock::set();
-            self->note_wait(kind_, on_, at_);
+            note_for(*self);
         }
         who.publish(turn);
 
@@ -316,6 +303,15 @@ private:
         return false;
     }
 
+    // The same shuffle.
+    SLUICE_NOINLINE bool try_as_chosen(simulated& chooser) noexcept {
+        for (std::size_t i = 0; i < cases_.size(); ++i) {
+            std::swap(cases_[i], cases_[i + chooser.choose(cases_.size() - i)]);
+            if (try_one(cases_[i])) return true;
+        }
+        return false;
+    }
+
     // Cases, watches and the deadline in the order they were given.
     bool try_in_order() noexcept {
         std::size_t c = 0;
@@ -335,7 +331,7 @@ private:
                 if (context && context->error() != context_error::none) return end_with(at);
                 ++w;
             } else {
-                if (deadline_ <= std::chrono::steady_clock::now()) return end_with(at);
+                if (deadline_ <= now()) return end_with(at);
                 deadline_open = false;
             }
         }

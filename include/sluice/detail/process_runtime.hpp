@@ -9,6 +9,7 @@
 #pragma once
 
 #include "../resumption.hpp"
+#include "monitor.hpp"
 #include "report.hpp"
 #include "task_end.hpp"
 

@@ -214,6 +214,16 @@ private:
     bool is_here() const noexcept { return own_address == this; }
 };
 
+/// The awaiter of a task for anything it can await. A function, since only a promise knows.
+template <class A>
+auto awaiter_in(task_state& self, A&& awaitable, place at = place::current()) {
+    promise_base p;
+    p.self = &self;
+    if constexpr (requires { p.await_transform(std::forward<A>(awaitable), at); })
+        return p.await_transform(std::forward<A>(awaitable), at);
+    else return p.await_transform(std::forward<A>(awaitable));
+}
+
 template <class T>
 class task_promise : public promise_base {
 public:

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <memory>
+#include <new>
 
 #include "task_state.hpp"
 #include "thread_state.hpp"
@@ -26,16 +27,15 @@ public:
     home& operator=(const home&) = delete;
     ~home() { delete wide_.load(std::memory_order_relaxed); }
 
-    void add(task_state& t) {
+    /// Never fails: a wait that could not begin would leave behind what it waits for.
+    void add(task_state& t) noexcept {
         assert(!t.registered_);
         std::uint8_t index = 0;
-        if (!wide_.load(std::memory_order_acquire)) {
-            if (!narrow_.mutex.try_acquire()) {
-                widen();
-                index = 1;
-            }
-        } else {
+        if (wide_.load(std::memory_order_acquire)) {
             index = 1;
+        } else if (!narrow_.mutex.try_acquire()) {
+            if (widen()) index = 1;
+            else narrow_.mutex.acquire();
         }
         // Threads spread over the wide shards by their own address: a worker stays with its shard.
         if (index)
@@ -112,11 +112,14 @@ private:
         // acquire: sees the shards' construction.
         return index ? (*wide_.load(std::memory_order_acquire))[index - 1u] : narrow_;
     }
-    SLUICE_NOINLINE void widen() {
-        auto made = std::make_unique<wide_shards>();
+    // False: there is no memory for it.
+    SLUICE_NOINLINE bool widen() noexcept {
+        std::unique_ptr<wide_shards> made{new (std::nothrow) wide_shards};
+        if (!made) return false;
         wide_shards* expected = nullptr;
         // acq_rel: publishes the shards, or sees another thread's.
         if (wide_.compare_exchange_strong(expected, made.get(), std::memory_order_acq_rel)) made.release();
+        return true;
     }
 
     shard narrow_;

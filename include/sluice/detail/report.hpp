@@ -7,8 +7,11 @@
 
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include "channel_facts.hpp"
+#include "join_circle.hpp"
 #include "multi_wait.hpp"
 #include "object_names.hpp"
 #include "scheduler.hpp"
@@ -41,7 +44,7 @@ inline std::string to_string(place p) {
 
 /// "2 s"; a task that began to wait a moment ago waits for 0 ms.
 inline std::string time_since(std::uint32_t coarse) {
-    const auto ms = std::max(0, static_cast<std::int32_t>(coarse_clock::of(std::chrono::steady_clock::now()) - coarse));
+    const auto ms = std::max(0, static_cast<std::int32_t>(coarse_clock::of(detail::now()) - coarse));
     if (ms < 1000) return std::to_string(ms) + " ms";
     return ms < 120'000 ? std::to_string(ms / 1000) + " s" : std::to_string(ms / 60'000) + " min";
 }
@@ -100,14 +103,47 @@ inline void describe(const task_state& t, std::size_t number, bool stands_still,
     for (std::size_t i = 0; i < holders.count; ++i) out += "      taken at " + to_string(holders.all[i].at) + "\n";
 }
 
+/// The worker's own words, while it runs on: what changes meanwhile is not told.
+inline std::string describe(const worker& w, bool is_idle,
+                            const std::unordered_map<const void*, std::size_t>& numbers) {
+    std::string out = "  worker " + std::to_string(w.index);
+    const auto turn = w.progress.load(std::memory_order_relaxed);
+    const task_state* const t = w.runs_now.load(std::memory_order_relaxed);
+    const place started_at = w.runs.load(std::memory_order_relaxed);
+    const auto since = w.runs_since.load(std::memory_order_relaxed);
+    const std::string called = object_name::of(t);
+    const bool is_the_same = w.progress.load(std::memory_order_relaxed) == turn;
+    if (is_idle) return out + " is idle\n";
+    if (!t || !is_the_same) return out + " goes from task to task\n";
+    const auto listed = numbers.find(t);
+    return out + " runs " + (listed == numbers.end() ? "" : "#" + std::to_string(listed->second) + " ") + "task" +
+           (called.empty() ? "" : " \"" + called + "\"") + " started at " + to_string(started_at) + ", for " +
+           time_since(since) + "\n";
+}
+
 inline std::string runtime_core::dump(bool all_stand_still) {
     std::string out;
     std::size_t number = 0;
+    std::unordered_map<const void*, std::size_t> running;  // and their numbers
+    for (const auto& w : workers_)
+        if (const void* const t = w->runs_now.load(std::memory_order_relaxed)) running[t] = 0;
     {
         const hold guard{homes_mutex_};
         for (home* h = homes_; h; h = h->next_of_runtime)
-            h->for_each_task([&](task_state& t) { describe(t, ++number, all_stand_still, out); });
+            h->for_each_task([&](task_state& t) {
+                describe(t, ++number, all_stand_still, out);
+                if (const auto found = running.find(&t); found != running.end()) found->second = number;
+            });
     }
+    std::erase_if(running, [](const auto& one) { return one.second == 0; });
+    std::vector<std::pair<const worker*, bool>> serving;
+    serving.reserve(workers_.size());
+    {
+        const hold guard{mutex_};
+        for (const auto& w : workers_)
+            if (w->serves) serving.emplace_back(w.get(), w->is_idle);
+    }
+    for (const auto& [w, is_idle] : serving) out += describe(*w, is_idle, running);
     const auto ended = ended_tasks();
     const auto alive = started_tasks() - ended;
     out += "  " + std::to_string(number) + " listed have parked at least once; " + std::to_string(alive) +
@@ -115,16 +151,20 @@ inline std::string runtime_core::dump(bool all_stand_still) {
     return out;
 }
 
-inline void runtime_core::tell_of_a_held_worker(place started_at) {
-    say("sluice: the task started at " + to_string(started_at) +
-        " holds its worker in a call that sleeps, and another worker stands in; put such a call into "
-        "`co_await blocking(f)`\n");
+inline void runtime_core::tell_of_a_held_worker(place started_at) const noexcept {
+    tell([&] {
+        return "sluice: the task started at " + to_string(started_at) +
+               " holds its worker in a call that sleeps, and another worker stands in; put such a call into "
+               "`co_await blocking(f)`\n";
+    });
 }
 
-inline void runtime_core::tell_of_a_stand_in(const task_state& blocks) noexcept {
-    say("sluice: a task blocks its worker at " + to_string(blocks.waits_at.load(std::memory_order_relaxed)) +
-        ", and another thread serves it meanwhile; `co_await` the async_ form there (runtime_metrics::stand_ins counts "
-        "such waits, this line comes once)\n");
+inline void runtime_core::tell_of_a_stand_in(const task_state& blocks) const noexcept {
+    tell([&] {
+        return "sluice: a task blocks its worker at " + to_string(blocks.waits_at.load(std::memory_order_relaxed)) +
+               ", and another thread serves it meanwhile; `co_await` the async_ form there (runtime_metrics::stand_ins "
+               "counts such waits, this line comes once)\n";
+    });
 }
 
 inline void runtime_core::dump_all(const std::string& head) {
@@ -151,12 +191,23 @@ inline std::string wait_graph::text_of(const circle& c) {
         if (m.is_task) out += " started at " + to_string(m.started);
         out += std::string{"\n      waits for "} + to_string(m.kind) + " at " + to_string(m.waits);
         if (m.kind == wait_kind::join) out += ", of the next";
+        else if (m.kind == wait_kind::group) out += ", which the next is of";
         else out += "\n      taken at " + to_string(m.taken) + (is_alone ? " by itself" : " by the next");
         if (m.kind == wait_kind::read_lock) out += "; a writer stands in line between them";
         out += "\n";
     }
     if (!is_alone) out += "  the last waits for the first\n";
-    return out + "  (no deadlock if somebody else unlocks for them)\n";
+    const bool has_locks = std::any_of(c.members.begin(), c.members.begin() + c.size, [](const member& m) {
+        return m.kind != wait_kind::join && m.kind != wait_kind::group;
+    });
+    return out + (has_locks ? "  (no deadlock if somebody else unlocks for them)\n"
+                            : "  (a join is never abandoned, so they will not end if they are cancelled)\n");
+}
+
+inline void join_circle::tell() noexcept {
+    // Backwards it was found, forwards it is told.
+    std::reverse(found_.members.begin() + 1, found_.members.begin() + found_.size);
+    wait_graph::say(found_);
 }
 
 inline void wait_graph::tell(edge& e, const circle& found) noexcept {
@@ -170,8 +221,12 @@ inline void wait_graph::tell(edge& e, const circle& found) noexcept {
         const hold guard{bucket_of(e.who_.key()).mutex};
         e.told_ = true;
     }
+    say(again);
+}
+
+inline void wait_graph::say(const circle& c) noexcept {
     try {
-        const std::string text = text_of(again);
+        const std::string text = text_of(c);
         if (auto* const rt = this_thread_state().runtime) rt->say(text);
         else std::fwrite(text.data(), 1, text.size(), stderr);
     } catch (const std::bad_alloc&) {}  // what cannot be told

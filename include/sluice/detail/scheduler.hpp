@@ -11,22 +11,12 @@
 //     before it has been unparked.
 // S4  A worker that finds nothing enters the idle list under `mutex_` and looks at the shared queue and the timers
 //     there, so a push from outside either finds it in the list or is found by it. A push by a worker to its own
-//     queue needs no such care: that worker itself is awake, and the monitor repairs what parallelism is lost.
+//     queue needs no such care: that worker itself is awake, and monitor.hpp repairs what parallelism is lost.
 // S5  No worker is woken for a single ready task its owner will run next; work moves when there is a queue to move.
 // S6  alive = started - ended, summed over all counters, the ended ones first: equal sums prove that nothing was
 //     alive in between (the counters only grow, and who starts a task does so before it or its starter ends).
-// S7  The monitor looks every millisecond while any worker is busy: at timers nobody had time for, and at workers
-//     that hold ready tasks behind one that has been running since the last look, which an idle worker may take,
-//     run-next included.
-// S10 A worker whose thread sleeps in the kernel while it runs a task is held by a call that blocks: the task is not
-//     ours to move, but a spare worker steals what else is there. As many spare workers serve as workers are held.
-// S8  The gate outlives the runtime. Who holds its lock and finds the runtime there may start something in it: close()
+// S7  The gate outlives the runtime. Who holds its lock and finds the runtime there may start something in it: close()
 //     takes the runtime out under that lock, and only when nothing is alive.
-// S9  When all workers of a run have been idle for a while, the monitor looks whether any task can still be woken. All
-//     tasks that live must wait, and have waited at one moment: two walks over them find the same words. A claimed task
-//     does not wait any more, so who is about to wake one is seen. It looks again, ever more rarely, while it finds
-//     tasks that run in threads, timers, or somebody outside (outside.hpp). Once the main task has ended, the caller of
-//     the run is about to cancel the others, so it looks no more.
 #pragma once
 
 #include <array>
@@ -41,16 +31,18 @@
 #include "../options.hpp"
 #include "context_tree.hpp"
 #include "elastic_threads.hpp"
+#include "expect.hpp"
 #include "outside.hpp"
 #include "process_timers.hpp"
 #include "run_queue.hpp"
+#include "simulated.hpp"
 #include "worker.hpp"
 
 namespace sluice {
 
 namespace detail {
 
-/// The way into a runtime for those who may come after its end (S8).
+/// The way into a runtime for those who may come after its end (S7).
 struct runtime_gate {
     lock mutex;
     runtime_core* runtime;
@@ -59,14 +51,19 @@ struct runtime_gate {
 class runtime_core {
 public:
     /// `is_run`: there is a main task, whose caller an exception that nobody awaits can be thrown to.
-    explicit runtime_core(runtime_options options, bool is_run = false)
+    /// `in`: it runs the tasks; there are no workers and no monitor.
+    explicit runtime_core(runtime_options options, bool is_run = false, simulated* in = nullptr)
         : options_{std::move(options)},
           is_run_{is_run},
+          simulation_{in},
           is_nested_{this_thread_state().runtime != nullptr},
           timers_{timer_queue::make(&earlier_timer, this)},
           threads_{options_.max_threads} {
         gate_->runtime = this;
-        if (options_.workers == 0) options_.workers = std::max(1u, std::thread::hardware_concurrency());
+        SLUICE_EXPECT(in || !this_thread_state().simulation,
+                      "a runtime starts threads of its own, which a simulation cannot order: use `go` and await there");
+        if (in) options_.workers = 0;
+        else if (options_.workers == 0) options_.workers = std::max(1u, std::thread::hardware_concurrency());
         if (options_.ready_budget == 0) options_.ready_budget = 1;
         static_cast<void>(process_timers::queue());  // made before us, so it is there when a static runtime ends
         auto* const root = new context_node{nullptr};
@@ -74,8 +71,9 @@ public:
         root_->is_root = true;
         root->homes = root_;
         idle_.reserve(2 * std::size_t{options_.workers});
-        // As many spare ones again (S10).
-        for (unsigned i = 0; i < 2 * options_.workers; ++i) workers_.push_back(std::make_unique<worker>(*this, i));
+        // As many spare ones again (monitor.hpp, V2).
+        for (unsigned i = 0; i < 2 * options_.workers; ++i)
+            workers_.push_back(std::make_unique<worker>(*this, i, options_.seed));
         serving_ = known_ = options_.workers;
         try {
             {
@@ -87,10 +85,7 @@ public:
                 workers_[i]->serves = true;
                 threads_.submit({&serve_job, workers_[i].get()});
             }
-            monitor_ = std::thread{[this]() noexcept {
-                const our_thread counted;
-                watch();
-            }};
+            if (!in) start_monitor();
         } catch (...) {
             stop();
             throw;
@@ -119,6 +114,7 @@ public:
     void spawn_callable(task_state& t) {
         t.is_callable = true;
         outside_started_.fetch_add(1, std::memory_order_release);
+        if (simulation_) return simulation_->make_ready(t);
         try {
             tell_if_queued(threads_.submit({&callable_job, &t}));
         } catch (...) {
@@ -162,11 +158,13 @@ public:
         runtime_core& rt = w.runtime;
         rt.stand_ins_.fetch_add(1, std::memory_order_relaxed);
         w.kernel_thread.store(0, std::memory_order_relaxed);
+        w.runs_nothing();
         bool has_thread = true;
         try {
             has_thread = rt.threads_.submit({&serve_job, &w});
         } catch (...) {
             me.worker = &w;  // no thread to be had: block with the worker, as the last resort
+            w.begins_to_run(*me.task);
             return;
         }
         rt.tell_if_queued(has_thread);
@@ -174,7 +172,7 @@ public:
         if (!rt.told_of_stand_ins_.exchange(true, std::memory_order_relaxed)) rt.tell_of_a_stand_in(*me.task);
     }
 
-    /// A thread of a task that waits until a time by itself counts as a timer (S9).
+    /// A thread of a task that waits until a time by itself counts as a timer (monitor.hpp, V3).
     class timed_block {
     public:
         explicit timed_block(runtime_core* in) noexcept : in_{in} {
@@ -192,7 +190,7 @@ public:
 
     // --- life -----------------------------------------------------------------------------------------------------
 
-    /// The main task of a run has been started (S9).
+    /// The main task of a run has been started (V3).
     void main_started(task_state& t) noexcept {
         main_.store(&t, std::memory_order_relaxed);
         // Under the lock: either end_task() finds it, or its end is seen here.
@@ -264,7 +262,8 @@ public:
     unsigned worker_count() const noexcept { return options_.workers; }
     std::size_t thread_count() const noexcept { return threads_.thread_count(); }
 
-    /// The tasks that have parked, a line each: number, state, where started, where and on what it waits.
+    /// The tasks that have parked, a line each: number, state, where started, where and on what it waits. Then what each
+    /// worker runs.
     /// `all_stand_still`: nobody can wake a task meanwhile, so what they wait on can be looked at.
     std::string dump(bool all_stand_still = false);  // report.hpp
     /// Of each runtime of the process, to its own diagnostics.
@@ -301,10 +300,22 @@ public:
         delete &h;
     }
 
+    simulated* simulation() const noexcept { return simulation_; }
+    /// Other runtimes need not ask any more whether anything lives here: it will never end.
+    void disown() noexcept {
+        auto& known = all_cores();
+        const hold guard{known.mutex};
+        std::erase(known.cores, this);
+    }
+
 private:
+    friend class simulator;
+    friend class monitor;
+    friend class suspicions;
+
     static void earlier_timer(void* self) noexcept {
         auto& rt = *static_cast<runtime_core*>(self);
-        // A worker looks at the timers itself before it sleeps (S4); the monitor does if it runs on (S7).
+        // A worker looks at the timers itself before it sleeps (S4); the monitor does if it runs on (V1).
         if (auto& me = this_thread_state(); me.worker && &me.worker->runtime == &rt) return;
         rt.wake_one();
     }
@@ -338,7 +349,11 @@ private:
         one.push(t);
         inject(one);
     }
-    SLUICE_NOINLINE void inject(const ready_chain& tasks) noexcept {
+    SLUICE_NOINLINE void inject(ready_chain tasks) noexcept {
+        if (simulation_) {
+            while (tasks.first) simulation_->make_ready(tasks.pop());
+            return;
+        }
         mutex_.acquire();
         shared_.push(tasks);
         worker* const w = pick_idle();
@@ -384,6 +399,7 @@ private:
         loop.thread = w.served_by = this_thread_id();
         w.kernel_thread.store(this_kernel_thread(), std::memory_order_relaxed);
         loop.on = &me;
+        w.seed_thread();
         coarse_clock::set();
         while (me.worker == &w) {  // S2
             if (task_state* const t = find(w)) run(*t, loop, me);
@@ -491,25 +507,32 @@ private:
 
     void run(task_state& t, running& loop, thread_state& me) noexcept {
         me.task = &t;
-        // relaxed: for the monitor to tell of.
-        if (me.worker) me.worker->runs.store(t.started_at.load(std::memory_order_relaxed), std::memory_order_relaxed);
-        t.loop = &loop;
+        if (me.worker) me.worker->begins_to_run(t);
         loop.budget = options_.ready_budget;
-        if (options_.before_step) options_.before_step();
-        if (!t.started) {
-            t.started = true;
-            if (!t.start()) loop.ended = &t;
-        } else if (wake_hook* const hook = t.hook(); !hook || hook->on_wake(t)) {
-            loop.next = t.frame();
-        }
-        // Nothing of the task is touched after its frame suspended: it may run elsewhere already.
-        while (loop.next) std::exchange(loop.next, nullptr).resume();
+        advance(t, loop);
         if (loop.ended) end_task(*std::exchange(loop.ended, nullptr));
         me.task = nullptr;
         if (loop.yielded) {
             make_ready_last(*std::exchange(loop.yielded, nullptr));
             if (me.worker) me.worker->somebody_yielded = true;
         }
+    }
+
+    // Until it suspends, ends or yields.
+    SLUICE_ALWAYS_INLINE void advance(task_state& t, running& loop) noexcept {
+        t.loop = &loop;
+        if (options_.before_step) options_.before_step();
+        if (!t.started) {
+            t.started = true;
+            if (!t.start()) loop.ended = &t;
+            // A coroutine whose start had no place has brought its own.
+            if (worker* const w = loop.on->worker)
+                w->runs.store(t.started_at.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        } else if (wake_hook* const hook = t.hook(); !hook || hook->on_wake(t)) {
+            loop.next = t.frame();
+        }
+        // Nothing of the task is touched after its frame suspended: it may run elsewhere already.
+        while (loop.next) std::exchange(loop.next, nullptr).resume();
     }
 
     bool fire_timers() noexcept { return fire_timers(std::chrono::steady_clock::now); }
@@ -535,7 +558,7 @@ private:
             if (!shared_.empty() || !spilled_.empty()) return true;
             // The first that sleeps past the earliest timer keeps the time; it is enough that one does.
             if (const auto earliest = timers_.earliest(); earliest < keeper_until_) until = keeper_until_ = earliest;
-            if (w.retires) {  // S10: with empty queues
+            if (w.retires) {  // V2: with empty queues
                 w.serves = w.retires = false;
                 --serving_;
                 w.kernel_thread.store(0, std::memory_order_relaxed);
@@ -589,130 +612,9 @@ private:
         rt.all_idle();  // the closer counts again
     }
 
-    // --- the monitor (S7) -----------------------------------------------------------------------------------------
+    // --- for the monitor ------------------------------------------------------------------------------------------
 
-    void watch() noexcept {
-        std::vector<std::uint32_t> seen(workers_.size(), 0);
-        std::vector<sleeper> sleepers(workers_.size());
-        unsigned quiet = 0;
-        auto quiet_since = std::chrono::steady_clock::now();
-        for (;;) {
-            {
-                const hold guard{mutex_};
-                if (stopping_) return;
-                quiet = idle_.size() == serving_ ? quiet + 1 : 0;
-                monitor_sleeps_ = quiet > 10;
-            }
-            if (quiet > 10) {
-                const auto again = look_for_a_deadlock(quiet_since);
-                if (!monitor_parker_.park_until(again)) {
-                    const hold guard{mutex_};
-                    if (std::exchange(monitor_sleeps_, false)) continue;  // nobody has woken us: still quiet
-                }
-                quiet = 0;
-                continue;
-            }
-            quiet_since = std::chrono::steady_clock::now();
-            coarse_clock::set(quiet_since);
-            monitor_tick_.park_until(std::chrono::steady_clock::now() + std::chrono::milliseconds{1});
-            if (quiet) continue;
-            fire_timers();
-            for (std::size_t i = 0; i < workers_.size(); ++i) {
-                worker& w = *workers_[i];
-                const auto now = w.progress.load(std::memory_order_relaxed);
-                if (std::exchange(seen[i], now) == now && w.has_ready() &&
-                    idle_count_.load(std::memory_order_relaxed) > 0) {
-                    w.is_stuck.store(true, std::memory_order_relaxed);
-                    wake_one();
-                }
-            }
-            look_for_held_workers(sleepers);
-        }
-    }
-
-    // --- held workers (S10) ---------------------------------------------------------------------------------------
-
-    struct sleeper {
-        std::uint32_t progress = 0;
-        unsigned looks_without_progress = 0;
-        unsigned asleep = 0;  // looks in a row
-        bool is_held = false;
-    };
-    static constexpr unsigned patience = 5;  // looks, one a millisecond, before the kernel is asked
-    static constexpr unsigned certain = 6;   // times asleep
-
-    // Of the monitor, every millisecond: decides who is held, and lets as many spare workers serve.
-    void look_for_held_workers(std::vector<sleeper>& all) {
-        std::size_t held = 0;
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            worker& w = *workers_[i];
-            sleeper& s = all[i];
-            const auto now = w.progress.load(std::memory_order_relaxed);
-            if (std::exchange(s.progress, now) != now) {
-                s = {now};
-                continue;
-            }
-            if (!s.is_held && ++s.looks_without_progress > patience) {
-                s.asleep = runs_asleep(w) ? s.asleep + 1 : 0;
-                if (s.asleep == 0) s.looks_without_progress = 0;
-                s.is_held = s.asleep == certain && w.progress.load(std::memory_order_relaxed) == now;
-                if (s.is_held) tell_of_a_held_worker(w.runs.load(std::memory_order_relaxed));
-            }
-            held += s.is_held;
-        }
-        if (held != spares_) let_spare_workers_serve(held);
-    }
-    bool runs_asleep(const worker& w) noexcept {
-        {
-            const hold guard{mutex_};
-            if (!w.serves || w.is_idle) return false;
-        }
-        const int thread = w.kernel_thread.load(std::memory_order_relaxed);
-        if (thread == 0 || !thread_sleeps(thread)) return false;
-        // It may be one of our own locks that it sleeps for, whose holder has been taken from its core.
-        return !lock_sleepers.any() && sleeping_for_favourites.load(std::memory_order_relaxed) == 0;
-    }
-    void let_spare_workers_serve(std::size_t wanted) {
-        std::vector<worker*> begin;
-        std::vector<worker*> end;
-        {
-            const hold guard{mutex_};
-            if (stopping_) return;
-            std::size_t serve = 0;
-            for (std::size_t i = options_.workers; i < workers_.size(); ++i) {
-                worker& w = *workers_[i];
-                if (serve < wanted) {
-                    ++serve;
-                    w.retires = false;
-                    if (std::exchange(w.serves, true)) continue;
-                    ++serving_;
-                    known_.store(std::max(known_.load(std::memory_order_relaxed), i + 1), std::memory_order_relaxed);
-                    begin.push_back(&w);
-                } else if (w.serves && !std::exchange(w.retires, true) && w.is_idle) {
-                    std::erase(idle_, &w);
-                    w.is_idle = false;
-                    idle_count_.store(idle_.size(), std::memory_order_relaxed);
-                    end.push_back(&w);
-                }
-            }
-            spares_ = serve;
-        }
-        for (auto* w : end) w->parker.unpark();
-        for (auto* w : begin) {
-            stand_ins_.fetch_add(1, std::memory_order_relaxed);
-            try {
-                tell_if_queued(threads_.submit({&serve_job, w}));
-            } catch (const std::system_error&) {  // no thread to be had: tried again at the next look
-                const hold guard{mutex_};
-                w->serves = false;
-                --serving_;
-                spares_ = no_spares_known;
-            }
-        }
-    }
-    static constexpr std::size_t no_spares_known = static_cast<std::size_t>(-1);
-
-    // --- deadlocks (S9) -------------------------------------------------------------------------------------------
+    void start_monitor();  // monitor.hpp
 
     struct snapshot {
         std::uint64_t waiting = 0;
@@ -729,48 +631,6 @@ private:
                 seen.words += (reinterpret_cast<std::uintptr_t>(&t) ^ word) * 0x9e3779b97f4a7c15u;
             });
         return seen;
-    }
-
-    // When to look again; no_deadline: when something has happened.
-    time_point look_for_a_deadlock(time_point quiet_since) {
-        if (options_.may_wake == outside::any || judged_) return no_deadline;
-        if (!main_runs_.load(std::memory_order_seq_cst)) return no_deadline;
-        const auto now = std::chrono::steady_clock::now();
-        const auto quiet_for = std::max<time_point::duration>(now - quiet_since, std::chrono::milliseconds{10});
-        const auto later = now + std::min<time_point::duration>(quiet_for, std::chrono::seconds{1});
-        const auto ended = ended_tasks();  // S6
-        const auto alive = started_tasks() - ended;
-        if (alive == 0) return no_deadline;
-        const snapshot first = look_at_all_tasks();
-        if (first.waiting != alive || has_timers()) return later;
-        const bool is_alone = options_.may_wake == outside::none || !somebody_outside_may_wake();
-        if (look_at_all_tasks() != first || started_tasks() - ended != alive) return later;
-        if (!is_alone) {
-            if (quiet_for >= std::chrono::seconds{1} && !std::exchange(said_that_all_wait_, true))
-                say("sluice: all " + std::to_string(alive) +
-                    " tasks of the run wait; somebody outside of it may wake them, so this is no error\n");
-            return later;
-        }
-        judged_ = true;
-        const std::string what = "sluice: deadlock: all " + std::to_string(alive) +
-                                 " tasks of the run wait, and nobody is left who could wake one\n" +
-                                 dump(!somebody_outside_may_wake());
-        fail(std::make_exception_ptr(deadlock_error{what}));
-        return no_deadline;
-    }
-
-    bool has_timers() const noexcept {
-        return timers_.earliest() != no_deadline || process_timers::has_work() ||
-               timed_blocks_.load(std::memory_order_seq_cst) != 0;
-    }
-
-    bool somebody_outside_may_wake() noexcept {
-        if (is_nested_ || declared_life.load(std::memory_order_seq_cst) != 0) return true;
-        auto& known = all_cores();
-        const hold guard{known.mutex};
-        for (const runtime_core* other : known.cores)
-            if (other != this && !other->nothing_alive()) return true;
-        return may_have_other_threads(1);  // the caller of run
     }
 
     struct core_table {
@@ -793,7 +653,7 @@ private:
         if (!nothing_alive()) return false;
         const hold guard{gate_->mutex};
         if (!nothing_alive()) return false;
-        gate_->runtime = nullptr;  // S8
+        gate_->runtime = nullptr;  // S7
         return true;
     }
 
@@ -810,25 +670,30 @@ private:
     }
 
     void report(std::string_view head) { say(std::string{head} + dump()); }
+    // A line of diagnostics; what there is no memory for is not told.
+    template <class Text>
+    void tell(Text text) const noexcept {
+        try {
+            say(text());
+        } catch (const std::bad_alloc&) {}
+    }
     // Told again only after there was a thread at once.
-    void tell_if_queued(bool has_thread) {
+    void tell_if_queued(bool has_thread) noexcept {
         // relaxed: a line more or less.
         if (has_thread) {
             if (told_of_limit_.load(std::memory_order_relaxed)) told_of_limit_.store(false, std::memory_order_relaxed);
         } else if (!told_of_limit_.exchange(true, std::memory_order_relaxed)) {
-            say("sluice: all " + std::to_string(options_.max_threads) +
-                " threads are in use; blocking calls wait for one to end (runtime_options::max_threads)\n");
+            tell([&] {
+                return "sluice: all " + std::to_string(options_.max_threads) +
+                       " threads are in use; blocking calls wait for one to end (runtime_options::max_threads)\n";
+            });
         }
     }
-    void tell_of_a_stand_in(const task_state& blocks) noexcept;  // report.hpp
-    void tell_of_a_held_worker(place started_at);                // report.hpp
+    void tell_of_a_stand_in(const task_state& blocks) const noexcept;  // report.hpp
+    void tell_of_a_held_worker(place started_at) const noexcept;       // report.hpp
 
     void stop() noexcept {
-        {
-            auto& known = all_cores();
-            const hold guard{known.mutex};
-            std::erase(known.cores, this);
-        }
+        disown();
         std::vector<worker*> idle;
         {
             const hold guard{mutex_};
@@ -855,12 +720,10 @@ private:
 
     runtime_options options_;
     const bool is_run_;
-    const bool is_nested_;  // made by a thread that serves another runtime
+    simulated* const simulation_;  // null: a real run
+    const bool is_nested_;         // made by a thread that serves another runtime
     std::atomic<task_state*> main_{nullptr};
     std::atomic<bool> main_runs_{false};
-    std::size_t spares_ = 0;           // of the monitor: spare workers that serve
-    bool judged_ = false;              // of the monitor: the run has ended in a deadlock
-    bool said_that_all_wait_ = false;  // likewise
     timer_queue& timers_;
     std::vector<std::unique_ptr<worker>> workers_;
     home* root_ = nullptr;

@@ -28,6 +28,7 @@ public:
     bool await_suspend(std::coroutine_handle<> frame) {
         self_.suspend_at(goes_on_ = frame);
         if (state_ == progress::over) {
+            steps_.wait().note_for(self_);
             self_.loop->yielded = &self_;
             return true;
         }
@@ -85,6 +86,7 @@ private:
             state_ = after_step();
         }
         if (state_ == progress::over) return false;
+        steps_.wait().note_for(self_);
         self_.suspend_at(*this);
         self_.loop->yielded = &self_;
         return true;
@@ -147,7 +149,7 @@ public:
     bool go_on() {
         if (wait_.fired() != 0 || !op_.go_on()) return false;
         // Something ready beats an expired deadline, but not for ever.
-        return wait_.deadline() == no_deadline || std::chrono::steady_clock::now() < wait_.deadline();
+        return wait_.deadline() == no_deadline || now() < wait_.deadline();
     }
     bool must_wait() const noexcept { return op_.must_wait(); }
     result_type take_result() { return op_.result(); }

@@ -24,6 +24,17 @@ inline bool is_canceled(const std::exception_ptr& error) noexcept {
     }
 }
 
+/// What an exception says.
+inline std::string what_of(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        return e.what();
+    } catch (...) {
+        return "not a std::exception";
+    }
+}
+
 inline void task_state::leave_home() noexcept {
     home& h = *home_;
     if (registered_) h.remove(*this);
@@ -45,15 +56,7 @@ inline void task_state::report_unclaimed() const noexcept {
 inline void runtime_core::unclaimed(const std::exception_ptr& error, std::string_view what) noexcept {
     runtime_core* const rt = this_thread_state().runtime;
     if (rt && rt->is_run_) return rt->fail(error);
-    std::string text = "sluice: " + std::string{what} + ": ";
-    try {
-        std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-        text += e.what();
-    } catch (...) {
-        text += "not a std::exception";
-    }
-    text += "\n";
+    const std::string text = "sluice: " + std::string{what} + ": " + what_of(error) + "\n";
     if (rt) rt->say(text);
     else std::fwrite(text.data(), 1, text.size(), stderr);
 }
@@ -126,8 +129,8 @@ inline void context_tree::release_home(home& h) noexcept {
 }
 
 inline void waiter::wake() noexcept {
-    if (how_ == wake_by::unparking) return static_cast<parker*>(target_)->unpark();
-    if (how_ == wake_by::posting) return static_cast<foreign_waiter*>(this)->post();
+    if (how() == wake_by::unparking) return static_cast<parker*>(target_)->unpark();
+    if (how() == wake_by::posting) return static_cast<foreign_waiter*>(this)->post();
     auto& t = static_cast<task_state&>(*this);
     t.where().runtime->make_ready(t);
 }

@@ -81,12 +81,20 @@ struct running {
     unsigned budget = 0;            // operations that may still be ready before the task yields
 };
 
+/// Those who wait for an end.
+struct waiting_line {
+    lock* guard = nullptr;
+    wait_list* waiters = nullptr;
+};
+
 /// Told when a task of a group has ended, before its joiners are.
 class group_link {
 public:
     virtual void task_ended(task_state&, const std::exception_ptr& error) noexcept = 0;
     /// The counter behind it (group_core.hpp), or itself.
-    virtual const group_link* counter() const noexcept { return this; }
+    virtual group_link* counter() noexcept { return this; }
+    /// Who waits for the end of all that it counts. Of a counter, while one of its tasks lives.
+    virtual waiting_line line() noexcept { return {}; }
 
 protected:
     ~group_link() = default;
@@ -125,6 +133,7 @@ private:
     friend class shield;
     friend struct own_context;
     friend class context_scope;
+    friend class simulator;
 
     // Of the task's own thread.
     std::uint8_t shard_ : 4 = 0;  // registry.hpp

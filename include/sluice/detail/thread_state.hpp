@@ -15,6 +15,8 @@ namespace sluice::detail {
 class task_state;
 class worker;
 class runtime_core;
+class simulated;
+class home;
 
 struct thread_record {
     class waiter waiter{wake_by::unparking};
@@ -29,7 +31,9 @@ struct thread_state {
     class worker* worker = nullptr;   // whose queues this thread serves; null after it gave the worker away
     runtime_core* runtime = nullptr;  // the runtime this thread was started by
     thread_record* record = nullptr;  // made at the first blocking wait
-    bool record_closed = false;       // this thread's thread-locals are being destroyed
+    simulated* simulation = nullptr;  // in which this thread runs now
+    home* starts_in = nullptr;   // where go() of a thread outside of any task starts; null: in the process's runtime
+    bool record_closed = false;  // this thread's thread-locals are being destroyed
 };
 
 inline constinit thread_local thread_state the_thread_state{};

@@ -25,7 +25,10 @@ class timed_channel final : public channel_core<time_point>, private timed_actio
     using base = channel_core<time_point>;
 
 public:
-    explicit timed_channel(place at) : base{1, overflow::wait, at} { node_.action = this; }
+    explicit timed_channel(place at) : base{1, overflow::wait, at} {
+        facts.has_clock = true;
+        node_.action = this;
+    }
     ~timed_channel() override { timer_queue::remove(node_); }
 
     /// The first moment, and the time from each to the next; zero: there is none. Forgets what was before.
@@ -85,7 +88,7 @@ private:
     // Sends what is due and waits for the next. Precondition: not armed.
     void go_on(timer_queue& timers, wake_chain& woken) {
         if (next_ == no_deadline) return;
-        const auto now = std::chrono::steady_clock::now();
+        const auto now = detail::now();
         if (next_ <= now) {
             running_ = send(woken) && period_ != duration::zero();
             if (!running_) return;

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <limits>
 #include <vector>
@@ -137,6 +138,22 @@ public:
     /// Claims the waiters whose time has come into `woken`; returns what else is due.
     due_timers fire(time_point now, wake_chain& woken) noexcept;  // context_tree.hpp
 
+    /// In a simulation: one of those that are due at the earliest moment, of up to 64 of them the one that is chosen.
+    template <class Choose>
+    due_timers fire_one(wake_chain& woken, Choose choose) noexcept {
+        due_timers due = nullptr;
+        const hold guard{mutex};
+        std::array<std::size_t, 64> ties{};
+        std::size_t count = 0;
+        if (!heap_.empty()) ties[count++] = 0;
+        // Whatever stands above one of them is due at the same moment.
+        for (std::size_t i = 0; i < count; ++i)
+            for (std::size_t c = 4 * ties[i] + 1; c <= 4 * ties[i] + 4 && c < heap_.size() && count < ties.size(); ++c)
+                if (heap_[c]->at == heap_.front()->at) ties[count++] = c;
+        if (count) fire_at(ties[choose(count)], woken, due);
+        return due;
+    }
+
     lock mutex;
 
 private:
@@ -199,6 +216,9 @@ private:
         // for idle workers (scheduler.hpp, S4).
         earliest_.store(at.time_since_epoch().count(), std::memory_order_seq_cst);
     }
+
+    // Under the lock.
+    void fire_at(std::size_t slot, wake_chain& woken, due_timers& due) noexcept;  // context_tree.hpp
 
     std::vector<timer_node*> heap_;
     std::uint64_t arrivals_ = 0;

@@ -44,6 +44,11 @@ struct blockers {
     void add(const actor& a) noexcept {
         if (count < most && a.key() != 0) all[count++] = a;
     }
+    const actor* find(std::uintptr_t key) const noexcept {
+        const auto at = std::find_if(all.begin(), all.begin() + count, [&](auto& a) { return a.key() == key; });
+        return at == all.begin() + count ? nullptr : &*at;
+    }
+    const actor* find(const task_state& t) const noexcept { return find(actor{&t, 0, {}}.key()); }
 };
 
 class wait_graph {
@@ -94,11 +99,13 @@ public:
         edge** back_ = nullptr;
     };
 
-    /// After adding `e`: tells of a circle that it has closed.
-    static void look_for_a_circle(edge& e) noexcept {
+    /// After adding `e`: tells of a circle that it has closed. Returns whether there is one.
+    static bool look_for_a_circle(edge& e) noexcept {
         circle found;
-        if (follow(e.who_.key(), found)) [[unlikely]]
-            tell(e, found);
+        if (!follow(e.who_.key(), found)) [[likely]]
+            return false;
+        tell(e, found);
+        return true;
     }
 
     /// Who is in the way of a wait of `who`, if that stands here.
@@ -111,6 +118,8 @@ public:
     }
 
 private:
+    friend class join_circle;
+
     struct bucket {
         lock mutex;
         edge* first = nullptr;
@@ -119,8 +128,8 @@ private:
     static constexpr std::size_t bucket_count = 64;
 
     static bucket& bucket_of(std::uintptr_t key) noexcept {
-        static auto* const all = new std::array<bucket, bucket_count>;  // immortal: locks are used late
-        return (*all)[(key * 0x9e3779b97f4a7c15u) >> 58];
+        static constinit std::array<bucket, bucket_count> all{};  // never destroyed: locks are used late
+        return all[(key * 0x9e3779b97f4a7c15u) >> 58];
     }
     // Precondition: the bucket's lock is held.
     static edge* find(std::uintptr_t key) noexcept {
@@ -181,16 +190,18 @@ private:
     }
 
     static void tell(edge& e, const circle& found) noexcept;  // report.hpp
+    static void say(const circle& c) noexcept;
     static std::string text_of(const circle& c);
 };
 
 /// The edge of a wait that is about to begin.
 class waits_in_graph {
 public:
-    void begin(const actor& by, wait_kind what, const void* on, wait_graph::edge::look blockers_of, place at) noexcept {
-        if (by.key() == 0) return;
+    /// Returns whether it closes a circle.
+    bool begin(const actor& by, wait_kind what, const void* on, wait_graph::edge::look blockers_of, place at) noexcept {
+        if (by.key() == 0) return false;
         edge_.emplace(by, what, on, blockers_of, at);
-        wait_graph::look_for_a_circle(*edge_);
+        return wait_graph::look_for_a_circle(*edge_);
     }
     void end() noexcept { edge_.reset(); }
 

@@ -60,7 +60,9 @@ inline constexpr ticket waiting = 1;
 inline constexpr ticket canceled = 2;
 inline constexpr ticket timed_out = 3;
 inline constexpr ticket first_case = 4;
-inline constexpr std::size_t most_cases = state_mask - first_case;
+inline constexpr std::size_t most_cases = state_mask - first_case - 1;
+/// In the place of a case: the wait of a task that nothing but the end of what it waits for can end.
+inline constexpr ticket to_the_end = state_mask;
 
 /// The ticket of case `i` of the wait that `t` stands for.
 constexpr ticket for_case(ticket t, std::size_t i) noexcept { return (t & ~state_mask) | (first_case + i); }
@@ -123,11 +125,11 @@ public:
     /// Lets a claimed waiter go (W3). Nothing of the waiter is touched afterwards.
     void wake() noexcept;
 
-    wake_by how() const noexcept { return how_; }
+    wake_by how() const noexcept { return how_.load(std::memory_order_relaxed); }
 
     /// Owner, while not waiting: the thread that will park for this waiter; null: the waiter suspends again.
     void park_on(parker* p) noexcept {
-        how_ = p ? wake_by::unparking : wake_by::scheduling;
+        how_.store(p ? wake_by::unparking : wake_by::scheduling, std::memory_order_relaxed);
         target_ = p;
     }
 
@@ -141,7 +143,8 @@ public:
 protected:
     std::atomic<ticket> word_{0};
     void* target_ = nullptr;  // the frame to resume, the parker, or what a foreign ticket lets go on
-    wake_by how_;
+    // relaxed: of the owner, before it publishes; the monitor looks at it too (suspicions.hpp).
+    std::atomic<wake_by> how_;
 };
 
 /// Claimed waiters on their way to the wake, collected under a lock and woken after it, oldest first.

@@ -6,14 +6,16 @@
 // first, bounded memory). Every 61st turn the other ends and the shared queue come first, so that nothing starves.
 #pragma once
 
+#include "random.hpp"
 #include "run_queue.hpp"
 
 namespace sluice::detail {
 
 class alignas(cache_line) worker {
 public:
-    worker(runtime_core& in, unsigned number) noexcept
-        : runtime{in}, index{number}, random_{number * 2654435761u + 1} {}
+    /// `seed` 0: the thread that serves it keeps its own generator for shuffles.
+    worker(runtime_core& in, unsigned number, std::uint32_t seed) noexcept
+        : runtime{in}, index{number}, seed_{seed}, random_{mixed(number + seed)} {}
 
     static constexpr unsigned fairness = 61;
 
@@ -91,12 +93,18 @@ public:
         return run_next_.load(std::memory_order_relaxed) || woken.size() || spawned.size();
     }
 
-    std::uint32_t random() noexcept {  // xorshift32, Marsaglia 2003
-        random_ ^= random_ << 13;
-        random_ ^= random_ >> 17;
-        random_ ^= random_ << 5;
-        return random_;
+    std::uint32_t random() noexcept { return next_of(random_); }
+    /// By the thread that begins to serve it.
+    void seed_thread() const noexcept {
+        if (seed_) seed_random(mixed(seed_) + index);
     }
+
+    void begins_to_run(const task_state& t) noexcept {
+        // relaxed: a report looks twice.
+        runs.store(t.started_at.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        runs_now.store(&t, std::memory_order_relaxed);
+    }
+    void runs_nothing() noexcept { runs_now.store(nullptr, std::memory_order_relaxed); }
 
     // Counted by the thread that serves the worker, read by others: no read-modify-write is needed.
     void count(std::atomic<std::uint64_t>& counter) noexcept {
@@ -118,8 +126,12 @@ public:
     bool serves = false;                // likewise: a thread serves it, or will
     bool retires = false;               // likewise: shall not sleep, but end its service
     std::atomic<int> kernel_thread{0};  // that serves it, for the monitor
-    std::atomic<place> runs{};          // where the task was started that ran last, likewise
-    class parker parker;                // of whichever thread serves the worker
+    // Of the task that runs now or ran last, for the monitor and reports: where it was started, and which it is: an
+    // address, never followed; null: none.
+    std::atomic<place> runs{};
+    std::atomic<const task_state*> runs_now{nullptr};
+    std::atomic<std::uint32_t> runs_since{0};  // coarse_clock, of the monitor: when it last saw another turn
+    class parker parker;                       // of whichever thread serves the worker
 
     run_queue woken;
     run_queue spawned;
@@ -151,6 +163,7 @@ private:
     std::atomic<bool> thief_at_next_{false};
     lock thieves_;
     unsigned chain_ = 0;  // run-next resumes in a row
+    const std::uint32_t seed_;
     std::uint32_t random_;
 };
 

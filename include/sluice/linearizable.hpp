@@ -24,7 +24,7 @@
 #include <utility>
 #include <vector>
 
-namespace sluice_test {
+namespace sluice::testing {
 
 /// One operation of a history: what was called, what it returned, and when, on a clock that all share.
 template <class Operation, class Result>
@@ -93,20 +93,22 @@ private:
     std::size_t looked_at_;
 };
 
-namespace detail {
+}  // namespace sluice::testing
 
-template <sequential_model M>
+namespace sluice::detail {
+
+template <testing::sequential_model M>
 class linearization_search {
     using state = typename M::state;
 
 public:
-    linearization_search(const history_of<M>& history, const M& model) : history_{history}, model_{model} {
+    linearization_search(const testing::history_of<M>& history, const M& model) : history_{history}, model_{model} {
         left_ =
             static_cast<std::size_t>(std::ranges::count_if(history, [](auto& op) { return op.result.has_value(); }));
         done_.resize(history.size());
     }
 
-    linearization run() {
+    testing::linearization run() {
         const bool found = goes_on_from(model_.initial());
         return {found, found ? order_ : longest_, seen_.size()};
     }
@@ -120,7 +122,7 @@ private:
         for (const std::size_t i : next)
             for (auto&& one : model_.apply(s, history_[i].what))
                 if (agrees(i, one.result) && goes_on_after({i}, one.after)) return true;
-        if constexpr (model_with_meetings<M>) {
+        if constexpr (testing::model_with_meetings<M>) {
             for (const std::size_t i : next)
                 for (const std::size_t j : next) {
                     if (i == j) continue;
@@ -149,7 +151,7 @@ private:
     }
 
     std::vector<std::size_t> which_may_be_next() const {
-        auto first_return = performed<typename M::operation, typename M::result>::never;
+        auto first_return = testing::performed<typename M::operation, typename M::result>::never;
         for (std::size_t i = 0; i < history_.size(); ++i)
             if (!done_[i]) first_return = std::min(first_return, history_[i].returned);
         std::vector<std::size_t> all;
@@ -162,7 +164,7 @@ private:
         return !history_[i].result || *history_[i].result == r;
     }
 
-    const history_of<M>& history_;
+    const testing::history_of<M>& history_;
     const M& model_;
     std::size_t left_;        // of the operations that have returned
     std::vector<bool> done_;  // by position
@@ -171,7 +173,9 @@ private:
     std::set<std::pair<std::vector<bool>, state>> seen_;
 };
 
-}  // namespace detail
+}  // namespace sluice::detail
+
+namespace sluice::testing {
 
 /// Looks for an order of the operations that explains `history` by `model`.
 ///
@@ -183,7 +187,7 @@ private:
 ///     EXPECT_TRUE(linearizable(all.history(), queue_model{}));
 template <sequential_model M>
 linearization linearizable(const history_of<M>& history, const M& model) {
-    return detail::linearization_search<M>{history, model}.run();
+    return sluice::detail::linearization_search<M>{history, model}.run();
 }
 
 /// A history while it is made: each process notes what it calls and what comes back.
@@ -253,4 +257,4 @@ std::size_t overlapping_pairs(const std::vector<performed<Operation, Result>>& h
     return pairs;
 }
 
-}  // namespace sluice_test
+}  // namespace sluice::testing

@@ -52,7 +52,7 @@ public:
     SLUICE_NOINLINE bool await_suspend(std::coroutine_handle<> frame) {
         task_state& self = this->self();
         self.suspend_at(frame);
-        if (is_done()) return yield_after_it(self);
+        if (is_done()) return yield_after_it();
         ensure_registered(self);
         auto* const guard = op_.guard();
         if (!guard) return suspend_for_ever();
@@ -62,7 +62,7 @@ public:
             guard->release();
             woken.wake_all(*self.loop);
             end_with(await_progress::done);
-            return !has_budget() && yield_after_it(self);
+            return !has_budget() && yield_after_it();
         }
         const ticket endable = self.endable();
         const ticket turn = self.prepare(endable);
@@ -128,7 +128,8 @@ private:
 
     // A task that never has to wait still lets the others run.
     bool has_budget() noexcept { return --self().loop->budget != 0; }
-    bool yield_after_it(task_state& self) noexcept {
+    bool yield_after_it() noexcept {
+        task_state& self = this->self();
         self.note_wait(op_.kind(), op_.object(), op_.where);
         self.loop->yielded = &self;
         return true;

@@ -153,10 +153,11 @@ public:
 
     bool await_suspend(std::coroutine_handle<> frame) {
         if (!this->is_done()) {
-            task_state& self = this->self();
-            const bool is_told = edge_.begin({&self, 0, {}}, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
+            const bool is_told =
+                edge_.begin({&this->self(), 0, {}}, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
             // Those who hold no lock and join do not stand in the graph.
-            if (!is_told) join_circle::look_and_tell(self, op_.kind(), op_.object(), &Op::in_the_way, op_.where);
+            if (!is_told)
+                join_circle::look_and_tell(this->self(), op_.kind(), op_.object(), &Op::in_the_way, op_.where);
         }
         return task_awaiter<Op>::await_suspend(frame);
     }

@@ -103,6 +103,7 @@ set(sluice_detail_headers
     sluice/detail/thread_state.hpp
     sluice/detail/timed_channel.hpp
     sluice/detail/timed_scope.hpp
+    sluice/detail/timer_heap.hpp
     sluice/detail/timer_queue.hpp
     sluice/detail/undelivered.hpp
     sluice/detail/waiter.hpp

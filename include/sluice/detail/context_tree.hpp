@@ -317,9 +317,10 @@ inline context_node* task_state::pin_own_context() noexcept {
 inline due_timers timer_queue::fire(time_point now, wake_chain& woken) noexcept {
     due_timers due = nullptr;
     const hold guard{mutex};
-    while (!heap_.empty() && heap_.front()->at <= now) {
-        timer_node& n = *heap_.front();
-        erase(0);
+    while (timer_node* const first = timers_.front()) {
+        timer_node& n = *first;
+        if (n.at > now) break;
+        erase(n);
         if (n.context || n.action) {
             if (!(n.context ? context_tree::try_pin(*n.context) : n.action->try_pin())) continue;
             n.next_due = due;

@@ -96,6 +96,7 @@ set(sluice_detail_headers
     sluice/detail/selector_core.hpp
     sluice/detail/signals.hpp
     sluice/detail/start.hpp
+    sluice/detail/starting.hpp
     sluice/detail/stepwise.hpp
     sluice/detail/suspicions.hpp
     sluice/detail/task_end.hpp

@@ -108,13 +108,15 @@ TEST(Options, NoMoreThreadsThanTheySayRunCallables) {
 
 TEST(Options, WhatDoesNotEndIsReportedAfterTheGraceTheySay) {
     listener all;
+    std::atomic<bool> has_begun{false};
     std::atomic<bool> go_on{false};
     const auto main = [&]() -> task<> {
         const auto stubborn = [&] {
+            has_begun = true;
             while (!go_on) std::this_thread::yield();
         };
         sluice::go(stubborn);
-        co_return;
+        while (!has_begun) co_await sluice::yield();
     };
     std::jthread when_reported{[&] {
         eventually([&] { return all.texts().size() >= 2; });  // again and again

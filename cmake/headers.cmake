@@ -107,6 +107,7 @@ set(sluice_detail_headers
     sluice/detail/simulated.hpp
     sluice/detail/simulator.hpp
     sluice/detail/start.hpp
+    sluice/detail/starting.hpp
     sluice/detail/stepwise.hpp
     sluice/detail/suspicions.hpp
     sluice/detail/task_end.hpp
@@ -114,6 +115,7 @@ set(sluice_detail_headers
     sluice/detail/thread_state.hpp
     sluice/detail/timed_channel.hpp
     sluice/detail/timed_scope.hpp
+    sluice/detail/timer_heap.hpp
     sluice/detail/timer_queue.hpp
     sluice/detail/trace.hpp
     sluice/detail/undelivered.hpp

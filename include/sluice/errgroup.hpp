@@ -44,7 +44,7 @@ class next_operation;
 ///     sluice::errgroup all;
 ///     for (const auto& url : urls) all.go(fetch, url);
 ///     co_await all.async_wait();                         // throws the first error, after all have ended
-class errgroup final : private detail::group_link {
+class errgroup final : private detail::group_link, public detail::starting<errgroup> {
 public:
     /// Below the context of the running task, or the background.
     errgroup() = default;
@@ -55,11 +55,8 @@ public:
     /// Starts `f(args...)`, as `sluice::go` does, under the group's context, when there is a slot. Blocks the thread until
     /// then. False: the group has ended, and `f` was not started.
     /// Throws: `deadlock_error` if every task of the group waits for a slot of it; what copying `f` and `args` throws.
-    template <class F, class... Args>
-        requires detail::startable<F, Args...>
-    bool go(F&& f, Args&&... args) {
-        return go_by(*this, std::forward<F>(f), std::forward<Args>(args)...);
-    }
+    /// In full: `template <class F, class... Args> bool go(F&& f, Args&&... args)`.
+    using detail::starting<errgroup>::go;
     /// Starts it if there is a slot now and the group has not ended.
     template <class F, class... Args>
         requires detail::startable<F, Args...>
@@ -123,6 +120,7 @@ public:
 private:
     template <class By, class F, class... Args>
     friend class detail::errgroup_start;
+    friend class detail::starting<errgroup>;
     friend class detail::errgroup_wait;
     template <class T>
     friend class result_group;
@@ -172,35 +170,39 @@ private:
         errgroup* group_;
     };
 
-    // `By` is this group, or one made of it: `By::counted` is one count, `by.start(f, args...)` starts with a slot.
+    template <class F, class... Args>
+    bool go_at(detail::place at, F&& f, Args&&... args) {
+        return go_by(*this, at, std::forward<F>(f), std::forward<Args>(args)...);
+    }
+    // `By` is this group, or one made of it: `By::counted` is one count, `by.start(at, f, args...)` starts with a slot.
     template <class By, class F, class... Args>
-    bool go_by(By& by, F&& f, Args&&... args) {
+    bool go_by(By& by, detail::place at, F&& f, Args&&... args) {
         const typename By::counted entry{by};
         const nested inside{*this, detail::this_thread_state().task};
-        if (!slots_.acquire(1, get_context())) return false;
-        return by.start(std::forward<F>(f), std::forward<Args>(args)...);
+        if (!slots_.acquire(1, get_context(), at)) return false;
+        return by.start(at, std::forward<F>(f), std::forward<Args>(args)...);
     }
     template <class By, class F, class... Args>
     bool try_go_by(By& by, F&& f, Args&&... args) {
         const typename By::counted entry{by};
         if (get_context().done() || !slots_.try_acquire()) return false;
-        return by.start(std::forward<F>(f), std::forward<Args>(args)...);
+        return by.start(detail::place{}, std::forward<F>(f), std::forward<Args>(args)...);
     }
 
     template <class F, class... Args>
-    bool start(F&& f, Args&&... args) {
+    bool start(detail::place at, F&& f, Args&&... args) {
         const auto told = [this]() noexcept -> detail::group_link& { return *this; };
-        return start_told(told, std::forward<F>(f), std::forward<Args>(args)...);
+        return start_told(told, at, std::forward<F>(f), std::forward<Args>(args)...);
     }
     // `told()` makes the one who is told of the end. Precondition: a slot is held.
     template <class Told, class F, class... Args>
-    bool start_told(const Told& told, F&& f, Args&&... args) {
+    bool start_told(const Told& told, detail::place at, F&& f, Args&&... args) {
         if (get_context().done()) {  // with the slot of a task whose error has ended the group meanwhile
             slots_.release();
             return false;
         }
         try {
-            group_.go(told(), {}, std::forward<F>(f), std::forward<Args>(args)...);
+            group_.go(told(), at, std::forward<F>(f), std::forward<Args>(args)...);
         } catch (...) {
             slots_.release();
             throw;
@@ -289,7 +291,7 @@ class errgroup_start : public awaitable_tag {
               entry{*s.by_},
               inside{*s.group_, by},
               ctx{s.group_->get_context()},
-              slot{s.group_->slots_.async_acquire(1, ctx, place{})} {}
+              slot{s.group_->slots_.async_acquire(1, ctx, s.at_)} {}
         bool end(bool has_slot) { return has_slot && start.run(); }
 
         errgroup_start& start;
@@ -303,7 +305,8 @@ public:
     errgroup_start(errgroup& g, By& by, F&& f, Args&&... args) noexcept
         : group_{&g}, by_{&by}, call_{std::forward<F>(f), std::forward<Args>(args)...} {}
 
-    auto for_task(task_state& self) {
+    auto for_task(task_state& self, place at = place::current()) {
+        at_ = at;
         struct awaiter {
             awaiter(errgroup_start& s, task_state& t) : wanted{s, &t}, inner{wanted.slot.for_task(t)} {}
             bool await_ready() { return inner.await_ready(); }
@@ -326,12 +329,13 @@ public:
 private:
     // With a slot.
     bool run() {
-        return std::apply([this](auto&&... parts) { return by_->start(std::forward<decltype(parts)>(parts)...); },
+        return std::apply([this](auto&&... parts) { return by_->start(at_, std::forward<decltype(parts)>(parts)...); },
                           std::move(call_));
     }
 
     errgroup* group_;
     By* by_;
+    place at_{};
     std::tuple<F&&, Args&&...> call_;
 };
 

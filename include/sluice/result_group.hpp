@@ -56,7 +56,7 @@ public:
     template <class F, class... Args>
         requires detail::starts_result<T, F, Args...>
     bool go(F&& f, Args&&... args) {
-        return group_.go_by(*this, std::forward<F>(f), std::forward<Args>(args)...);
+        return group_.go_by(*this, detail::place{}, std::forward<F>(f), std::forward<Args>(args)...);
     }
     /// Starts it if there is a slot now and the group has not ended.
     template <class F, class... Args>
@@ -171,7 +171,7 @@ private:
 
     // Precondition: a slot of the group is held.
     template <class F, class... Args>
-    bool start(F&& f, Args&&... args);
+    bool start(detail::place at, F&& f, Args&&... args);
 
     detail::ended_early<detail::next_operation<T>> bounded_next(detail::context_node* until,
                                                                 detail::time_point deadline, detail::place at);
@@ -301,7 +301,7 @@ public:
 
 template <class T>
 template <class F, class... Args>
-bool result_group<T>::start(F&& f, Args&&... args) {
+bool result_group<T>::start(detail::place at, F&& f, Args&&... args) {
     using slot = detail::result_slot<T>;
     slot* made = nullptr;
     bool is_started = false;
@@ -311,7 +311,7 @@ bool result_group<T>::start(F&& f, Args&&... args) {
         return *made;
     };
     try {
-        is_started = group_.start_told(told, std::forward<F>(f), std::forward<Args>(args)...);
+        is_started = group_.start_told(told, at, std::forward<F>(f), std::forward<Args>(args)...);
     } catch (...) {
         if (made) results_.ended(*made);
         throw;

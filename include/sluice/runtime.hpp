@@ -9,6 +9,7 @@
 #include "detail/go.hpp"
 #include "detail/process_runtime.hpp"
 #include "detail/signals.hpp"
+#include "detail/starting.hpp"
 #include "task.hpp"
 
 namespace sluice {
@@ -81,6 +82,8 @@ private:
     friend auto detail::go_here(detail::home_choice, detail::place, F&&, Args&&...);
     template <class Main, class F, class... Args>
     friend Main detail::run_main(runtime_options, F&&, Args&&...);
+    template <class Main, class F, class... Args>
+    friend Main detail::run_main_in(detail::runtime_core&, F&&, Args&&...);
 
     explicit join_handle(detail::result_state<R>* state) noexcept : state_{state} {}
 
@@ -133,7 +136,7 @@ struct runtime_metrics {
 /// Destruction: cancels what is alive, joins it, and reports what does not end within the grace period.
 /// Thread safety: all members from any thread; construction and destruction must be alone, the destructor not in one
 ///     of its own tasks.
-class runtime {
+class runtime : public detail::starting<runtime> {
 public:
     explicit runtime(runtime_options options = {})
         : own_{std::make_unique<detail::runtime_core>(std::move(options))}, core_{own_.get()} {}
@@ -146,17 +149,19 @@ public:
     runtime& operator=(const runtime&) = delete;
 
     /// Starts `f(args...)` here; see `sluice::go`.
-    template <class F, class... Args>
-    auto go(F&& f, Args&&... args) {
-        return detail::go_here({&core_->root(), false}, {}, std::forward<F>(f), std::forward<Args>(args)...);
-    }
+    /// In full: `template <class F, class... Args> auto go(F&& f, Args&&... args)`.
+    using detail::starting<runtime>::go;
 
     /// Runs `f(args...)` here as the main task, blocks until it has ended, and gives its result. What it started and
     /// left behind lives on until the runtime ends.
+    ///
+    /// Throws: what the main task throws; `deadlock_error` when all tasks of the runtime wait and nobody can wake one,
+    ///     after the main task has been cancelled: see `sluice::run`. The other tasks go on waiting: the caller may know
+    ///     how to wake them.
     template <class F, class... Args>
     decltype(auto) run(F&& f, Args&&... args) {
-        auto h = go(std::forward<F>(f), std::forward<Args>(args)...);
-        return h.get();
+        using result = detail::call_result<F, Args...>;
+        return detail::run_main_in<result>(*core_, std::forward<F>(f), std::forward<Args>(args)...);
     }
 
     /// Counts, and walks over the tasks that have parked: for a look now and then.
@@ -184,7 +189,14 @@ private:
     friend detail::home_choice detail::home_here();
     friend detail::runtime_core& detail::runtime_here();
 
+    friend class detail::starting<runtime>;
+
     explicit runtime(detail::runtime_core& of) noexcept : core_{&of} {}
+
+    template <class F, class... Args>
+    auto go_at(detail::place at, F&& f, Args&&... args) {
+        return detail::go_here({&core_->root(), false}, at, std::forward<F>(f), std::forward<Args>(args)...);
+    }
 
     std::unique_ptr<detail::runtime_core> own_;  // null: the process's
     detail::runtime_core* core_;
@@ -246,8 +258,19 @@ auto go(F&& f, Args&&... args) {
 }
 
 /// As above, under `ctx` instead of the starter's context: the task ends with `ctx`, and with its run.
+template <class F>
+    requires detail::startable<F>
+auto go(const context& ctx, F&& f, detail::place at = detail::place::current()) {
+    return detail::go_here(detail::home_under(detail::context_access::node(ctx)), at, std::forward<F>(f));
+}
+template <class F, class A>
+    requires detail::startable<F, A>
+auto go(const context& ctx, F&& f, A&& a, detail::place at = detail::place::current()) {
+    return detail::go_here(detail::home_under(detail::context_access::node(ctx)), at, std::forward<F>(f),
+                           std::forward<A>(a));
+}
 template <class F, class... Args>
-    requires detail::startable<F, Args...>
+    requires(sizeof...(Args) > 1) && detail::startable<F, Args...>
 auto go(const context& ctx, F&& f, Args&&... args) {
     return detail::go_here(detail::home_under(detail::context_access::node(ctx)), {}, std::forward<F>(f),
                            std::forward<Args>(args)...);

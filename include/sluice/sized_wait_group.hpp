@@ -28,7 +28,7 @@ inline constexpr unlimited_t unlimited{};
 ///     while (auto item = co_await found.async_receive())
 ///         co_await deletes.async_go(remove_item, std::move(*item));
 ///     co_await deletes.async_wait();
-class sized_wait_group final : private detail::group_link {
+class sized_wait_group final : private detail::group_link, public detail::starting<sized_wait_group> {
 public:
     /// At most `limit` at a time. Precondition: `limit > 0`.
     explicit sized_wait_group(std::size_t limit, detail::place at = detail::place::current()) : slots_{limit, at} {
@@ -66,19 +66,14 @@ public:
     }
 
     /// Starts `f(args...)` under the group's context when there is a slot. Blocks the thread until then.
-    template <class F, class... Args>
-        requires detail::startable<F, Args...>
-    void go(F&& f, Args&&... args) {
-        const counted entry{group_};
-        slots_.acquire(1);
-        start(std::forward<F>(f), std::forward<Args>(args)...);
-    }
+    /// In full: `template <class F, class... Args> void go(F&& f, Args&&... args)`.
+    using detail::starting<sized_wait_group>::go;
     /// Starts it if there is a slot now.
     template <class F, class... Args>
         requires detail::startable<F, Args...>
     [[nodiscard]] bool try_go(F&& f, Args&&... args) {
         if (!slots_.try_acquire()) return false;
-        start(std::forward<F>(f), std::forward<Args>(args)...);
+        start({}, std::forward<F>(f), std::forward<Args>(args)...);
         return true;
     }
     /// `co_await group.async_go(f, args...)`: waits for a slot, then starts. The arguments are copied or moved into the
@@ -108,6 +103,7 @@ public:
 private:
     template <class F, class... Args>
     friend class detail::bounded_start;
+    friend class detail::starting<sized_wait_group>;
 
     // One count, given back unless a slot came.
     class counted {
@@ -163,11 +159,17 @@ private:
         detail::place at_;
     };
 
+    template <class F, class... Args>
+    void go_at(detail::place at, F&& f, Args&&... args) {
+        const counted entry{group_};
+        slots_.acquire(1, at);
+        start(at, std::forward<F>(f), std::forward<Args>(args)...);
+    }
     // Precondition: a slot is held.
     template <class F, class... Args>
-    void start(F&& f, Args&&... args) {
+    void start(detail::place at, F&& f, Args&&... args) {
         try {
-            group_.core_.go(*this, {}, std::forward<F>(f), std::forward<Args>(args)...);
+            group_.core_.go(*this, at, std::forward<F>(f), std::forward<Args>(args)...);
         } catch (...) {
             slots_.release();
             throw;
@@ -192,12 +194,13 @@ public:
     bounded_start(sized_wait_group& g, F&& f, Args&&... args) noexcept
         : group_{&g}, call_{std::forward<F>(f), std::forward<Args>(args)...} {}
 
-    auto for_task(task_state& self) {
+    auto for_task(task_state& self, place at = place::current()) {
+        at_ = at;
         struct awaiter {
             awaiter(bounded_start& s, task_state& t)
                 : start{s},
                   entry{s.group_->group_},
-                  slot{s.group_->slots_.async_acquire(1, place{})},
+                  slot{s.group_->slots_.async_acquire(1, s.at_)},
                   inner{slot.for_task(t)} {}
             bool await_ready() { return inner.await_ready(); }
             bool await_suspend(std::coroutine_handle<> h) { return inner.await_suspend(h); }
@@ -231,11 +234,12 @@ public:
 private:
     // With a slot.
     void run() {
-        std::apply([this](auto&&... parts) { group_->start(std::forward<decltype(parts)>(parts)...); },
+        std::apply([this](auto&&... parts) { group_->start(at_, std::forward<decltype(parts)>(parts)...); },
                    std::move(call_));
     }
 
     sized_wait_group* group_;
+    place at_{};
     std::tuple<F&&, Args&&...> call_;
 };
 

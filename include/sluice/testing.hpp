@@ -231,7 +231,6 @@ struct simulation_access {
         {
             const inside in{me, p};
             auto* const main = detail::start_task(p.core->root(), false, nullptr, true, {}, std::forward<F>(f));
-            p.core->main_started(*main);
             p.by->run(*p.core, *main);
             give(out, *main, *p.core);
             main->release();

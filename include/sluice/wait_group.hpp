@@ -23,7 +23,7 @@ namespace sluice {
 ///     sluice::wait_group scanners;
 ///     for (int s = 0; s < 10; ++s) scanners.go(scan, s, items);
 ///     co_await scanners.async_wait();
-class wait_group {
+class wait_group : public detail::starting<wait_group> {
 public:
     wait_group() = default;
 
@@ -37,11 +37,8 @@ public:
     [[nodiscard]] ticket_type ticket();
 
     /// Starts `f(args...)` as `sluice::go` does, under the group's context, and counts it until it has ended.
-    template <class F, class... Args>
-        requires detail::startable<F, Args...>
-    void go(F&& f, Args&&... args) {
-        core_.go(core_, {}, std::forward<F>(f), std::forward<Args>(args)...);
-    }
+    /// In full: `template <class F, class... Args> void go(F&& f, Args&&... args)`.
+    using detail::starting<wait_group>::go;
     /// `f` is called with every exception of a task other than `canceled`, as soon as it leaves the task, on the thread that
     /// ran it; the wait tells only the first, and only at the end. Replaces the one before. An exception of `f` ends the run.
     /// Call it before the first start: a task that has ended by then has told nobody.
@@ -73,6 +70,12 @@ public:
 
 private:
     friend class sized_wait_group;
+    friend class detail::starting<wait_group>;
+
+    template <class F, class... Args>
+    void go_at(detail::place at, F&& f, Args&&... args) {
+        core_.go(core_, at, std::forward<F>(f), std::forward<Args>(args)...);
+    }
 
     bool wait_until(detail::context_node* until, detail::time_point deadline, detail::place at) {
         return detail::wait_early(detail::group_operation{core_, at}, core_, until, deadline);

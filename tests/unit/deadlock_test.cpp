@@ -332,4 +332,123 @@ TEST(Deadlock, DeclaredExternalWorkIsWaitedForAndTheDiagnosticsSayThatAllWait) {
     EXPECT_TRUE(contains(said, "all 1 tasks of the run wait; somebody outside of it may wake them")) << said;
 }
 
+// --- in a runtime ---------------------------------------------------------------------------------------------------
+
+sluice::runtime_options silent(unsigned workers = 2) {
+    sluice::runtime_options o;
+    o.workers = workers;
+    o.diagnostics = [](std::string_view) {};
+    return o;
+}
+
+TEST(Deadlock, OfACallOfARuntimesRunEndsThatCall) {
+    sluice::runtime rt{silent()};
+    const auto main = []() -> task<> {
+        const channel<int> ch{0};
+        co_await receive_one(ch);
+    };
+    std::string report;
+    try {
+        rt.run(main);
+    } catch (const deadlock_error& e) {
+        report = e.what();
+    }
+    EXPECT_TRUE(contains(report, "deadlock: all 1 tasks of the runtime wait")) << report;
+    EXPECT_TRUE(contains(report, "waits for receive at ")) << report;
+}
+
+TEST(Deadlock, OfARuntimesRunIsToldAgainInTheNextCall) {
+    sluice::runtime rt{silent()};
+    const auto stuck = [](int n) -> task<int> {
+        const channel<int> ch{0};
+        co_await receive_one(ch);
+        co_return n;
+    };
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_THROW(rt.run(stuck, i), deadlock_error);
+        EXPECT_EQ(rt.run([]() -> task<int> { co_return 5; }), 5);
+    }
+}
+
+TEST(Deadlock, OfARuntimesRunLeavesTheOthersWaitingForItsCaller) {
+    sluice::runtime rt{silent()};
+    const channel<int> later{0};
+    auto other = rt.go([](channel<int> in) -> task<int> { co_return *co_await in.async_receive(); }, later);
+    const auto main = [](sluice::join_handle<int>& h) -> task<> {
+        static_cast<void>(co_await sluice::async_select(sluice::on_join(h)));
+    };
+    EXPECT_THROW(rt.run(main, std::ref(other)), deadlock_error);
+    EXPECT_FALSE(other.done());
+    EXPECT_TRUE(later.send(7));
+    EXPECT_EQ(other.get(), 7);
+}
+
+TEST(Deadlock, OfARuntimesRunIsThrownThoughTheMainTaskSwallowsTheCancellation) {
+    sluice::runtime rt{silent()};
+    const auto main = []() -> task<int> {
+        const channel<int> ch{0};
+        try {
+            co_await receive_one(ch);
+        } catch (const sluice::canceled&) {}
+        co_return 1;
+    };
+    EXPECT_THROW(rt.run(main), deadlock_error);
+}
+
+TEST(Deadlock, OfTwoCallsOfARuntimesRunIsToldToBothOfThem) {
+    // The main thread has nothing to do with their tasks.
+    auto options = silent();
+    options.may_wake = outside::none;
+    sluice::runtime rt{options};
+    std::atomic<int> told{0};
+    const channel<int> ch{0};
+    const auto call = [&] {
+        try {
+            rt.run(receive_one, ch);
+        } catch (const deadlock_error&) {
+            ++told;
+        }
+    };
+    {
+        const std::jthread a{call};
+        const std::jthread b{call};
+    }
+    EXPECT_EQ(told, 2);
+}
+
+TEST(Deadlock, ARuntimesRunWhoseTasksAThreadMayWakeIsNone) {
+    sluice::runtime rt{silent()};
+    const channel<int> ch{0};
+    std::jthread later{[&] {
+        std::this_thread::sleep_for(200ms);  // longer than it takes to find a deadlock
+        static_cast<void>(ch.send(3));
+    }};
+    EXPECT_EQ(rt.run([](channel<int> in) -> task<int> { co_return *co_await in.async_receive(); }, ch), 3);
+}
+
+TEST(Deadlock, ATaskOfARuntimeThatNobodyRunsIsNone) {
+    sluice::runtime rt{silent()};
+    const channel<int> ch{0};
+    auto h = rt.go([](channel<int> in) -> task<int> { co_return *co_await in.async_receive(); }, ch);
+    std::this_thread::sleep_for(100ms);  // longer than it takes to find a deadlock
+    EXPECT_FALSE(h.done());
+    static_cast<void>(ch.send(4));
+    EXPECT_EQ(h.get(), 4);
+}
+
+TEST(Deadlock, ARuntimesRunInsideATaskIsNone) {
+    // Its thread belongs to another runtime.
+    sluice::runtime inner{silent()};
+    const channel<int> ch{0};
+    const auto main = [&]() -> task<> {
+        auto h = sluice::go([&] {
+            return inner.run([](channel<int> in) -> task<int> { co_return *co_await in.async_receive(); }, ch);
+        });
+        co_await sluice::sleep_for(100ms);
+        EXPECT_TRUE(co_await ch.async_send(8));
+        EXPECT_EQ(co_await h, 8);
+    };
+    sluice::run(silent(), main);
+}
+
 }  // namespace

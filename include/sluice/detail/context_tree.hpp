@@ -330,13 +330,15 @@ inline context_node* task_state::pin_own_context() noexcept {
 inline due_timers timer_queue::fire(time_point now, wake_chain& woken) noexcept {
     due_timers due = nullptr;
     const hold guard{mutex};
-    while (!heap_.empty() && heap_.front()->at <= now) fire_at(0, woken, due);
+    while (timer_node* const first = timers_.front()) {
+        if (first->at > now) break;
+        take(*first, woken, due);
+    }
     return due;
 }
 
-inline void timer_queue::fire_at(std::size_t slot, wake_chain& woken, due_timers& due) noexcept {
-    timer_node& n = *heap_[slot];
-    erase(slot);
+inline void timer_queue::take(timer_node& n, wake_chain& woken, due_timers& due) noexcept {
+    erase(n);
     if (n.context || n.action) {
         if (!(n.context ? context_tree::try_pin(*n.context) : n.action->try_pin())) return;
         n.next_due = due;

@@ -58,7 +58,7 @@ template <class R, class F, class... Args>
 R run_main(runtime_options options, F&& f, Args&&... args) {
     runtime_core core{std::move(options), true};
     auto main = go_here({&core.root(), false}, {}, std::forward<F>(f), std::forward<Args>(args)...);
-    core.main_started(*main.state_);
+    const runtime_core::main_run waits{core, *main.state_};
     struct closer {
         runtime_core& core;
         ~closer() { core.close(); }
@@ -86,6 +86,29 @@ R run_main(runtime_options options, F&& f, Args&&... args) {
         }
     } catch (const canceled&) {
         rethrow_failure();
+        throw;
+    }
+}
+
+/// In a runtime that goes on afterwards.
+template <class R, class F, class... Args>
+R run_main_in(runtime_core& core, F&& f, Args&&... args) {
+    auto main = go_here({&core.root(), false}, {}, std::forward<F>(f), std::forward<Args>(args)...);
+    const runtime_core::main_run waits{core, *main.state_};
+    try {
+        if constexpr (std::is_void_v<R>) {
+            main.get();
+            waits.rethrow_deadlock();
+        } else {
+            struct keep {
+                R value;
+            };
+            keep result{main.get()};
+            waits.rethrow_deadlock();
+            return static_cast<R&&>(result.value);
+        }
+    } catch (const canceled&) {
+        waits.rethrow_deadlock();
         throw;
     }
 }

@@ -11,8 +11,9 @@
 // V3  When all workers of a run have been idle for a while, it looks whether any task can still be woken. All tasks
 //     that live must wait, and have waited at one moment: two walks over them find the same words. A claimed task does
 //     not wait any more, so who is about to wake one is seen. It looks again, ever more rarely, while it finds tasks
-//     that run in threads, timers, or somebody outside (outside.hpp). Once the main task has ended, the caller of the
-//     run is about to cancel the others, so it looks no more.
+//     that run in threads, timers, or somebody outside (outside.hpp). A run, or a call of runtime::run, has a thread
+//     that waits for a main task: it is no outside, as long as that task waits too. If no such thread waits, nobody could
+//     be told, and the look is left out. Once the main task has ended, its thread may do anything.
 // V4  Now and then, when all workers are idle for a moment, it looks for suspicions (suspicions.hpp).
 // V5  It has no caller to throw at. What it has no memory for is done at a later look, or not told.
 #pragma once
@@ -20,6 +21,7 @@
 #include "report.hpp"
 #include "scheduler.hpp"
 #include "suspicions.hpp"
+#include "task_end.hpp"
 
 namespace sluice::detail {
 
@@ -176,8 +178,7 @@ private:
 
     // When to look again; no_deadline: when something has happened.
     time_point look_for_a_deadlock(time_point quiet_since) noexcept {
-        if (core_.options_.may_wake == outside::any || judged_) return no_deadline;
-        if (!core_.main_runs_.load(std::memory_order_seq_cst)) return no_deadline;
+        if (core_.options_.may_wake == outside::any || !look_at_callers().is_somebody_open) return no_deadline;
         const auto now = std::chrono::steady_clock::now();
         const auto quiet_for = std::max<time_point::duration>(now - quiet_since, std::chrono::milliseconds{10});
         const auto later = now + std::min<time_point::duration>(quiet_for, std::chrono::seconds{1});
@@ -186,27 +187,67 @@ private:
         if (alive == 0) return no_deadline;
         const auto first = core_.look_at_all_tasks();
         if (first.waiting != alive || has_timers()) return later;
-        const bool is_alone = core_.options_.may_wake == outside::none || !somebody_outside_may_wake();
-        if (core_.look_at_all_tasks() != first || core_.started_tasks() - ended != alive) return later;
+        const callers calling = look_at_callers();
+        const bool is_alone =
+            core_.options_.may_wake == outside::none || !somebody_outside_may_wake(calling.count, calling.is_in_a_task);
+        if (core_.look_at_all_tasks() != first || core_.started_tasks() - ended != alive || calling.is_one_free)
+            return later;
+        const std::string which = core_.is_run_ ? "run" : "runtime";
         if (!is_alone) {
             if (quiet_for >= std::chrono::seconds{1} && !std::exchange(said_that_all_wait_, true))
                 core_.tell([&] {
-                    return "sluice: all " + std::to_string(alive) +
-                           " tasks of the run wait; somebody outside of it may wake them, so this is no error\n";
+                    return "sluice: all " + std::to_string(alive) + " tasks of the " + which +
+                           " wait; somebody outside of it may wake them, so this is no error\n";
                 });
             return later;
         }
         try {
-            const std::string what = "sluice: deadlock: all " + std::to_string(alive) +
-                                     " tasks of the run wait, and nobody is left who could wake one\n" +
-                                     core_.dump(!somebody_outside_may_wake());
-            const auto error = std::make_exception_ptr(deadlock_error{what});
-            judged_ = true;
-            core_.fail(error);
-        } catch (const std::bad_alloc&) {  // V5
-            return later;
+            const bool all_stand_still = !somebody_outside_may_wake(calling.count, calling.is_in_a_task);
+            const std::string what = "sluice: deadlock: all " + std::to_string(alive) + " tasks of the " + which +
+                                     " wait, and nobody is left who could wake one\n" + core_.dump(all_stand_still);
+            auto error = std::make_exception_ptr(deadlock_error{what});
+            end_runs(std::move(error));
+        } catch (const std::bad_alloc&) {}  // V5
+        return later;
+    }
+
+    struct callers {
+        std::uint32_t count = 0;
+        bool is_somebody_open = false;  // no deadlock has been found for him
+        bool is_in_a_task = false;      // one of them
+        bool is_one_free = false;       // his main task has ended
+    };
+    callers look_at_callers() noexcept {
+        callers seen;
+        const hold guard{core_.mutex_};
+        for (const auto* r = core_.runs_; r; r = r->next_) {
+            ++seen.count;
+            seen.is_somebody_open |= !r->deadlock_;
+            seen.is_in_a_task |= r->is_in_a_task_;
+            seen.is_one_free |= r->main_.has_ended();
         }
-        return no_deadline;
+        return seen;
+    }
+
+    // A run ends with all its tasks, a call of runtime::run with its main task.
+    void end_runs(std::exception_ptr deadlock) {
+        std::vector<task_state*> stop;
+        {
+            const hold guard{core_.mutex_};
+            for (auto* r = core_.runs_; r; r = r->next_) {
+                if (r->deadlock_) continue;
+                stop.push_back(&r->main_);
+                r->main_.retain();
+                r->deadlock_ = deadlock;
+            }
+        }
+        if (core_.is_run_) core_.fail(told_ = std::move(deadlock));
+        // Before the callers go on: the thread sanitizer does not see that the references to the error are counted.
+        deadlock = nullptr;
+        for (auto* const main : stop) {
+            if (!core_.is_run_) request_stop(*main);
+            main->release();
+        }
     }
 
     void look_for_suspicions() noexcept {
@@ -220,13 +261,14 @@ private:
                core_.timed_blocks_.load(std::memory_order_seq_cst) != 0;
     }
 
-    bool somebody_outside_may_wake() noexcept {
-        if (core_.is_nested_ || declared_life.load(std::memory_order_seq_cst) != 0) return true;
+    // `calling`: the threads that wait for the end of main tasks.
+    bool somebody_outside_may_wake(std::uint32_t calling, bool is_one_in_a_task) noexcept {
+        if (core_.is_nested_ || is_one_in_a_task || declared_life.load(std::memory_order_seq_cst) != 0) return true;
         auto& known = runtime_core::all_cores();
         const hold guard{known.mutex};
         for (const runtime_core* other : known.cores)
             if (other != &core_ && !other->nothing_alive()) return true;
-        return may_have_other_threads(1);  // the caller of run
+        return may_have_other_threads(calling);
     }
 
     runtime_core& core_;
@@ -237,8 +279,8 @@ private:
     };
     std::vector<change> changing_;  // of one look
     std::size_t spares_ = 0;        // workers that serve
-    bool judged_ = false;           // the run has ended in a deadlock
     bool said_that_all_wait_ = false;
+    std::exception_ptr told_;  // the deadlock of the run
     suspicions suspicions_;
 };
 

@@ -190,13 +190,42 @@ public:
 
     // --- life -----------------------------------------------------------------------------------------------------
 
-    /// The main task of a run has been started (V3).
-    void main_started(task_state& t) noexcept {
-        main_.store(&t, std::memory_order_relaxed);
-        // Under the lock: either end_task() finds it, or its end is seen here.
-        const hold guard{t.join_mutex};
-        main_runs_.store(!t.has_ended(), std::memory_order_seq_cst);
-    }
+    /// A thread that waits for the end of a main task, from its start on; for the monitor (V3). The caller has its handle.
+    class main_run {
+    public:
+        main_run(runtime_core& in, task_state& main) noexcept
+            : in_{in}, main_{main}, is_in_a_task_{this_thread_state().runtime != nullptr} {
+            const hold guard{in_.mutex_};
+            next_ = std::exchange(in_.runs_, this);
+            if (std::exchange(in_.monitor_sleeps_, false)) in_.monitor_parker_.unpark();
+        }
+        ~main_run() {
+            const hold guard{in_.mutex_};
+            main_run** at = &in_.runs_;
+            while (*at != this) at = &(*at)->next_;
+            *at = next_;
+        }
+        main_run(const main_run&) = delete;
+        main_run& operator=(const main_run&) = delete;
+
+        void rethrow_deadlock() const {
+            std::exception_ptr deadlock;
+            {
+                const hold guard{in_.mutex_};
+                deadlock = deadlock_;
+            }
+            if (deadlock) std::rethrow_exception(deadlock);
+        }
+
+    private:
+        friend class monitor;
+
+        runtime_core& in_;
+        task_state& main_;
+        const bool is_in_a_task_;      // its thread may wake others
+        main_run* next_;               // under the runtime's lock
+        std::exception_ptr deadlock_;  // likewise: it has been judged
+    };
 
     home& root() noexcept { return *root_; }
     const std::shared_ptr<runtime_gate>& gate() const noexcept { return gate_; }
@@ -722,8 +751,6 @@ private:
     const bool is_run_;
     simulated* const simulation_;  // null: a real run
     const bool is_nested_;         // made by a thread that serves another runtime
-    std::atomic<task_state*> main_{nullptr};
-    std::atomic<bool> main_runs_{false};
     timer_queue& timers_;
     std::vector<std::unique_ptr<worker>> workers_;
     home* root_ = nullptr;
@@ -738,6 +765,7 @@ private:
     bool closer_waits_ = false;
     time_point keeper_until_ = no_deadline;
     std::exception_ptr failure_;
+    main_run* runs_ = nullptr;
     std::atomic<std::size_t> idle_count_{0};
     std::atomic<std::uint32_t> searching_{0};
     std::atomic<std::size_t> known_{0};  // workers that have ever served: the first ones

@@ -160,30 +160,4 @@ result_state<call_result<F, Args...>>* start_task(home& in, bool counts_home, gr
     return t;
 }
 
-/// Asks one task to end: itself and everything under the context it made for itself.
-inline void request_stop(task_state& t) noexcept {
-    context_node* own = nullptr;
-    bool mine = false;
-    {
-        const hold guard{t.join_mutex};
-        if (t.has_ended()) return;
-        t.mark_stop_requested();
-        own = t.pin_own_context();
-        // The end of a context of its own ends its waits, by value those that name it.
-        if (!own) {
-            auto seen = t.try_cancel(claim::stoppable);
-            if (seen == cancel_look::may_run && &t != this_thread_state().task) {
-                heavy_barrier();  // waiter.hpp, W6
-                seen = t.try_cancel(claim::stoppable);
-            }
-            mine = seen == cancel_look::claimed;
-        }
-    }
-    if (mine) t.wake();
-    if (own) {
-        context_tree::cancel(*own, context_error::canceled, nullptr);
-        context_tree::release(own);
-    }
-}
-
 }  // namespace sluice::detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// task_end.hpp: in which order does a task end, and how do contexts and waiters meet the scheduler?
+// task_end.hpp: in which order does a task end, who asks it to, and how do contexts and waiters meet the scheduler?
 //
 // The end of a task, in this order, each step relying on the ones before:
 //   its frame, callable and arguments go (what they hold is given up: senders close, permits return);
@@ -89,10 +89,35 @@ inline void runtime_core::wake_joiners(task_state& t) noexcept {
     {
         const hold guard{t.join_mutex};
         t.ended_.store(true, std::memory_order_release);
-        if (main_.load(std::memory_order_relaxed) == &t) main_runs_.store(false, std::memory_order_seq_cst);
         while (wait_node* n = t.joiners.claim_front()) woken.push(*n->who);
     }
     woken.wake_all();
+}
+
+/// Asks one task to end: itself and everything under the context it made for itself.
+inline void request_stop(task_state& t) noexcept {
+    context_node* own = nullptr;
+    bool mine = false;
+    {
+        const hold guard{t.join_mutex};
+        if (t.has_ended()) return;
+        t.mark_stop_requested();
+        own = t.pin_own_context();
+        // The end of a context of its own ends its waits, by value those that name it.
+        if (!own) {
+            auto seen = t.try_cancel(claim::stoppable);
+            if (seen == cancel_look::may_run && &t != this_thread_state().task) {
+                heavy_barrier();  // waiter.hpp, W6
+                seen = t.try_cancel(claim::stoppable);
+            }
+            mine = seen == cancel_look::claimed;
+        }
+    }
+    if (mine) t.wake();
+    if (own) {
+        context_tree::cancel(*own, context_error::canceled, nullptr);
+        context_tree::release(own);
+    }
 }
 
 inline home& context_tree::home_in(context_node& n, runtime_core& in) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // timer_queue.hpp: whose time has come?
 //
-// A heap of deadlines of four children a node, ordered by time and then by arrival. A timer ends a wait (claims its
-// waiter), ends a context, or does something else. Runtimes have a queue each, fired by whoever of their threads looks at it next; threads
-// outside share one of the process.
+// A heap of deadlines (timer_heap.hpp), ordered by time and then by arrival. A timer ends a wait (claims its
+// waiter), ends a context, or does something else. Runtimes have a queue each, fired by whoever of their threads looks
+// at it next; threads outside share one of the process. Adding a timer never fails.
 // Q1  A node that has a queue is in the heap iff `slot != absent`; both change under the queue's lock.
 // Q2  fire() pops and claims under the lock, so a waiter that has removed its node, or found it gone, under the lock
 //     can leave: nobody touches the node any more.
@@ -13,13 +13,11 @@
 //     its owner is about to remove it: remove() looks again under the lock which queue it is.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <chrono>
-#include <limits>
-#include <vector>
+#include <utility>
 
 #include "lock.hpp"
+#include "timer_heap.hpp"
 #include "waiter.hpp"
 
 namespace sluice::detail {
@@ -39,17 +37,17 @@ protected:
 };
 
 struct timer_node {
-    static constexpr std::size_t absent = std::numeric_limits<std::size_t>::max();
+    static constexpr std::size_t absent = static_cast<std::size_t>(-1);
 
     time_point at;
     std::uint64_t arrival;  // given by the queue
-    std::size_t slot;       // likewise
+    std::size_t slot;       // likewise; absent: it is in none
     std::atomic<timer_queue*> queue{nullptr};
     waiter* who;  // a wait to end with `turn` ...
     ticket turn;
     context_node* context = nullptr;  // ... or a context to end ...
     timed_action* action = nullptr;   // ... or what to do
-    timer_node* next_due = nullptr;
+    timer_node* next_due = nullptr;   // of those that are due, or of the heap
 };
 
 /// Contexts and actions whose time has come, pinned, for context_tree::end_due() outside of the timers' lock.
@@ -65,10 +63,8 @@ public:
         timer_queue* q = nullptr;
         {
             const hold guard{d.mutex};
-            if (!d.free.empty()) {
-                q = d.free.back();
-                d.free.pop_back();
-            }
+            q = d.free;
+            if (q) d.free = q->next_free_;
         }
         if (!q) q = new timer_queue;
         q->hook_ = hook;
@@ -77,26 +73,25 @@ public:
     }
 
     /// Gives what is left to `heir` and the memory back.
-    void retire(timer_queue& heir) {
+    void retire(timer_queue& heir) noexcept {
         bool any = false;
         {
             const hold mine{mutex};
             const hold theirs{heir.mutex};  // a runtime's queue before the process's: no other order exists
-            for (auto* n : heap_) {
-                n->queue.store(&heir, std::memory_order_release);
-                heir.insert(*n);
+            timers_.drain([&](timer_node& n) {
+                n.queue.store(&heir, std::memory_order_release);
+                heir.insert(n);
                 any = true;
-            }
-            heap_.clear();
+            });
             note_earliest();
         }
         if (any) heir.hook_(heir.owner_);
         auto& d = recycled();
         const hold guard{d.mutex};
-        d.free.push_back(this);
+        next_free_ = std::exchange(d.free, this);
     }
 
-    void add(timer_node& n) {
+    void add(timer_node& n) noexcept {
         bool earliest = false;
         {
             const hold guard{mutex};
@@ -106,11 +101,11 @@ public:
     }
 
     /// Under the lock. Returns whether the hook must be called after it.
-    bool add_locked(timer_node& n) {
+    bool add_locked(timer_node& n) noexcept {
         // release: remove() may find the queue from another thread.
         n.queue.store(this, std::memory_order_release);
         insert(n);
-        return heap_.front() == &n;
+        return timers_.front() == &n;
     }
     void announce_earlier() noexcept { hook_(owner_); }
 
@@ -122,7 +117,7 @@ public:
             const hold guard{q->mutex};
             if (n.queue.load(std::memory_order_relaxed) != q) continue;  // Q3
             if (n.slot == timer_node::absent) return false;
-            q->erase(n.slot);
+            q->erase(n);
             return true;
         }
     }
@@ -141,16 +136,10 @@ public:
     /// In a simulation: one of those that are due at the earliest moment, of up to 64 of them the one that is chosen.
     template <class Choose>
     due_timers fire_one(wake_chain& woken, Choose choose) noexcept {
+        const auto at_one_moment = [](const timer_node& a, const timer_node& b) noexcept { return a.at == b.at; };
         due_timers due = nullptr;
         const hold guard{mutex};
-        std::array<std::size_t, 64> ties{};
-        std::size_t count = 0;
-        if (!heap_.empty()) ties[count++] = 0;
-        // Whatever stands above one of them is due at the same moment.
-        for (std::size_t i = 0; i < count; ++i)
-            for (std::size_t c = 4 * ties[i] + 1; c <= 4 * ties[i] + 4 && c < heap_.size() && count < ties.size(); ++c)
-                if (heap_[c]->at == heap_.front()->at) ties[count++] = c;
-        if (count) fire_at(ties[choose(count)], woken, due);
+        if (timer_node* const n = timers_.one_of_the_first(at_one_moment, choose)) take(*n, woken, due);
         return due;
     }
 
@@ -159,72 +148,45 @@ public:
 private:
     struct depot {
         lock mutex;
-        std::vector<timer_queue*> free;
+        timer_queue* free = nullptr;
     };
     static depot& recycled() {
         static auto* const d = new depot;
         return *d;
     }
 
-    static bool before(const timer_node& a, const timer_node& b) noexcept {
-        return a.at != b.at ? a.at < b.at : a.arrival < b.arrival;
-    }
-    void place_at(std::size_t slot, timer_node* n) noexcept {
-        heap_[slot] = n;
-        n->slot = slot;
-    }
-    void insert(timer_node& n) {
+    struct earlier {
+        bool operator()(const timer_node& a, const timer_node& b) const noexcept {
+            return a.at != b.at ? a.at < b.at : a.arrival < b.arrival;
+        }
+    };
+
+    void insert(timer_node& n) noexcept {
         n.arrival = arrivals_++;
-        heap_.push_back(&n);
-        sift_up(heap_.size() - 1, &n);
+        timers_.add(n);
         note_earliest();
     }
-    void erase(std::size_t slot) noexcept {
-        heap_[slot]->slot = timer_node::absent;
-        timer_node* const last = heap_.back();
-        heap_.pop_back();
-        if (slot < heap_.size()) {
-            if (slot > 0 && before(*last, *heap_[(slot - 1) / 4])) sift_up(slot, last);
-            else sift_down(slot, last);
-        }
+    void erase(timer_node& n) noexcept {
+        timers_.remove(n);
         note_earliest();
-    }
-    void sift_up(std::size_t slot, timer_node* n) noexcept {
-        while (slot > 0) {
-            const std::size_t parent = (slot - 1) / 4;
-            if (!before(*n, *heap_[parent])) break;
-            place_at(slot, heap_[parent]);
-            slot = parent;
-        }
-        place_at(slot, n);
-    }
-    void sift_down(std::size_t slot, timer_node* n) noexcept {
-        for (;;) {
-            std::size_t best = slot * 4 + 1;
-            if (best >= heap_.size()) break;
-            for (std::size_t c = best + 1; c < std::min(slot * 4 + 5, heap_.size()); ++c)
-                if (before(*heap_[c], *heap_[best])) best = c;
-            if (!before(*heap_[best], *n)) break;
-            place_at(slot, heap_[best]);
-            slot = best;
-        }
-        place_at(slot, n);
     }
     void note_earliest() noexcept {
-        const auto at = heap_.empty() ? no_deadline : heap_.front()->at;
+        const timer_node* const first = timers_.front();
+        const auto at = first ? first->at : no_deadline;
         // seq_cst: a parking worker announces itself idle and then reads this; the adder writes it and then looks
         // for idle workers (scheduler.hpp, S4).
         earliest_.store(at.time_since_epoch().count(), std::memory_order_seq_cst);
     }
 
     // Under the lock.
-    void fire_at(std::size_t slot, wake_chain& woken, due_timers& due) noexcept;  // context_tree.hpp
+    void take(timer_node& n, wake_chain& woken, due_timers& due) noexcept;  // context_tree.hpp
 
-    std::vector<timer_node*> heap_;
+    timer_heap<timer_node, earlier> timers_;
     std::uint64_t arrivals_ = 0;
     std::atomic<time_point::rep> earliest_{no_deadline.time_since_epoch().count()};
     earlier_hook hook_ = nullptr;
     void* owner_ = nullptr;
+    timer_queue* next_free_ = nullptr;  // under the depot's lock
 };
 
 }  // namespace sluice::detail

@@ -72,17 +72,19 @@ private:
     std::uintptr_t last() const noexcept { return found_.members[found_.size - 1].who; }
 
     bool leads_back(task_state& t, bool ask_group) noexcept {
-        if (!t.has_no_handle() && leads_back({&t.join_mutex, &t.joiners})) return true;
-        return ask_group && leads_back(t.group->counter()->line());
+        if (!t.has_no_handle() && leads_back(t.join_mutex, t.joiners)) return true;
+        if (!ask_group) return false;
+        const waiting_line line = t.group->counter()->line();
+        return line.guard && leads_back(*line.guard, *line.waiters);
     }
-    bool leads_back(waiting_line line) noexcept {
-        if (!line.guard) return false;
-        if (!line.guard->try_acquire()) {
+    template <class List>
+    bool leads_back(lock& guard, List& waiters) noexcept {
+        if (!guard.try_acquire()) {
             is_unknown_ = true;
             return false;
         }
         bool found = false;
-        for (wait_node* n = line.waiters->front(); n && !found; n = line.waiters->after(*n)) {
+        for (wait_node* n = waiters.front(); n && !found; n = waiters.after(*n)) {
             if (++looked_at_ > most_looked_at || found_.size == wait_graph::longest) break;
             if (!waits_to_the_end(*n)) continue;
             auto& t = static_cast<task_state&>(*n->who);
@@ -90,7 +92,7 @@ private:
             found = is_in_the_way_(t, what_) || leads_back(t, t.group != nullptr);
             if (!found) --found_.size;
         }
-        line.guard->release();
+        guard.release();
         return found;
     }
     // N4

@@ -195,8 +195,10 @@ inline void spin(parker& p) noexcept {
 /// Of a thread in a simulation, which resumes it like a coroutine; so the time is virtual for it too.
 SLUICE_NOINLINE inline void wait_in_simulation(task_state& self, multi_wait& w, thread_state& me) {
     ensure_registered(self);
+    running* const loop = self.loop;
     if (w.arm(self, &self, false)) {
         me.simulation->block(self);
+        self.loop = loop;  // task_state.hpp, T2
         w.finish();
     }
     if (w.fired() == multi_wait::canceled_position) self.throw_canceled();

@@ -279,6 +279,11 @@ public:
     small_wait_list& operator=(const small_wait_list&) = delete;
     ~small_wait_list() { assert(!first_); }
 
+    wait_node* front() noexcept { return static_cast<wait_node*>(first_); }
+    wait_node* after(const wait_node& n) noexcept {
+        return n.next == first_ ? nullptr : static_cast<wait_node*>(n.next);
+    }
+
     void push_back(wait_node& n) noexcept {
         assert(!n.is_linked());
         if (!first_) {

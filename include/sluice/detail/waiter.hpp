@@ -313,12 +313,6 @@ public:
         return nullptr;
     }
 
-    wait_node* front() const noexcept { return static_cast<wait_node*>(first_); }
-    /// Who stands behind `n`, or null.
-    wait_node* after(const wait_node& n) const noexcept {
-        return n.next == first_ ? nullptr : static_cast<wait_node*>(n.next);
-    }
-
 private:
     wait_link* first_ = nullptr;  // the nodes stand in a circle
 };

@@ -102,6 +102,7 @@ set(sluice_detail_headers
     sluice/detail/run_queue.hpp
     sluice/detail/scheduler.hpp
     sluice/detail/select_cases.hpp
+    sluice/detail/serving_thread.hpp
     sluice/detail/selector_core.hpp
     sluice/detail/signals.hpp
     sluice/detail/simulated.hpp

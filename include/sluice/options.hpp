@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 
 namespace sluice {
@@ -31,6 +32,12 @@ struct runtime_options {
     std::chrono::steady_clock::duration suspect_after = std::chrono::seconds{10};
     /// Where reports go, a whole text a call, from any thread. Default: standard error.
     std::function<void(std::string_view)> diagnostics = {};
+    /// Threads that serve a worker are called so, with its number behind: `sluice/0`, for debuggers and `top -H`. The
+    /// system keeps 15 characters. Empty: they keep their names.
+    std::string name = "sluice";
+    /// Whether each worker stays on one core: the next of those that the process may use. Where other programs or runtimes want
+    /// the same cores, it waits for its own.
+    bool pin_workers = false;
     /// Operations that may be ready in a row before a task yields. 1 makes every operation a suspension.
     unsigned ready_budget = 128;
     /// For tests: decides where workers look for work first, and which cases selects of tasks try first. 0: by chance.

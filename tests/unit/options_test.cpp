@@ -179,4 +179,48 @@ TEST(Options, WhatIsCalledBeforeEachStepIsCalledInAWorker) {
     EXPECT_TRUE(is_always_a_worker);
 }
 
+#if defined(__linux__)
+std::string name_of_this_thread() {
+    char name[16] = "";
+    pthread_getname_np(pthread_self(), name, sizeof name);
+    return name;
+}
+
+TEST(Options, NameTheThreadsOfWorkersWhileTheyServe) {
+    EXPECT_EQ(sluice::run({.workers = 1}, []() -> task<std::string> { co_return name_of_this_thread(); }), "sluice/0");
+    const run_options o{.workers = 1, .name = "a name that is too long"};
+    EXPECT_EQ(sluice::run(o, []() -> task<std::string> { co_return name_of_this_thread(); }), "a name that i/0");
+    // A blocking callable serves no worker.
+    const auto mine = name_of_this_thread();
+    EXPECT_EQ(sluice::run({.workers = 1, .name = ""}, []() -> task<std::string> { co_return name_of_this_thread(); }),
+              mine);
+    EXPECT_EQ(sluice::run([] { return name_of_this_thread(); }).find('/'), std::string::npos);
+}
+
+TEST(Options, PinEachWorkerToOneOfTheCoresThatTheProcessMayUse) {
+    cpu_set_t allowed;
+    ASSERT_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    const auto cores_of_a_worker = []() -> task<int> {
+        cpu_set_t mine;
+        if (sched_getaffinity(0, sizeof mine, &mine) != 0) co_return 0;
+        co_return CPU_COUNT(&mine);
+    };
+    EXPECT_EQ(sluice::run({.workers = 2, .pin_workers = true}, cores_of_a_worker), 1);
+    EXPECT_EQ(sluice::run({.workers = 2}, cores_of_a_worker), CPU_COUNT(&allowed));
+}
+
+TEST(Options, AStandInIsPinnedLikeItsWorkerAndACallableIsNot) {
+    cpu_set_t allowed;
+    ASSERT_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    const auto cores = sluice::run({.workers = 1, .pin_workers = true}, []() -> task<int> {
+        const auto look = [] {
+            cpu_set_t mine;
+            return sched_getaffinity(0, sizeof mine, &mine) == 0 ? CPU_COUNT(&mine) : 0;
+        };
+        co_return co_await sluice::blocking(look);
+    });
+    EXPECT_EQ(cores, CPU_COUNT(&allowed));
+}
+#endif
+
 }  // namespace

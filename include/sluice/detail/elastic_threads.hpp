@@ -18,6 +18,7 @@
 #include "lock.hpp"
 #include "outside.hpp"
 #include "parker.hpp"
+#include "serving_thread.hpp"
 
 namespace sluice::detail {
 
@@ -28,7 +29,9 @@ public:
         void* data = nullptr;
     };
 
-    explicit elastic_threads(unsigned limit) noexcept : limit_{limit} {}
+    /// `cores`: what each thread may use, if those who start them may be pinned to less; null: they are not.
+    explicit elastic_threads(unsigned limit, const allowed_cores* cores = nullptr) noexcept
+        : limit_{limit}, cores_{cores} {}
     ~elastic_threads() { join(); }
     elastic_threads(const elastic_threads&) = delete;
     elastic_threads& operator=(const elastic_threads&) = delete;
@@ -111,6 +114,7 @@ private:
         const our_thread counted;
         // The starter still writes s.thread under the lock.
         { const hold guard{mutex_}; }
+        if (cores_) cores_->use_all();
         for (;;) {
             const job j = std::exchange(s.next, job{});
             if (j.run) j.run(j.data);
@@ -153,6 +157,7 @@ private:
     static constexpr auto keep_alive = std::chrono::seconds{5};
 
     const unsigned limit_;
+    const allowed_cores* const cores_;
     mutable lock mutex_;
     bool closing_ = false;
     std::list<seat> seats_;    // running or idle

@@ -35,6 +35,7 @@
 #include "outside.hpp"
 #include "process_timers.hpp"
 #include "run_queue.hpp"
+#include "serving_thread.hpp"
 #include "simulated.hpp"
 #include "worker.hpp"
 
@@ -58,7 +59,7 @@ public:
           simulation_{in},
           is_nested_{this_thread_state().runtime != nullptr},
           timers_{timer_queue::make(&earlier_timer, this)},
-          threads_{options_.max_threads} {
+          threads_{options_.max_threads, options_.pin_workers ? &cores_ : nullptr} {
         gate_->runtime = this;
         SLUICE_EXPECT(in || !this_thread_state().simulation,
                       "a runtime starts threads of its own, which a simulation cannot order: use `go` and await there");
@@ -421,6 +422,7 @@ private:
     }
 
     void serve(worker& w) noexcept {
+        const serving_thread looks{options_.name, w.index, options_.pin_workers ? &cores_ : nullptr};
         auto& me = this_thread_state();
         me.worker = &w;
         me.runtime = this;
@@ -783,6 +785,7 @@ private:
     home* homes_ = nullptr;
     bool closing_ = false;
 
+    const allowed_cores cores_;
     parker closer_;
     parker monitor_parker_;
     parker monitor_tick_;

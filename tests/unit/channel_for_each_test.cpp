@@ -226,7 +226,7 @@ TEST(AsyncForEach, ACoroutineMayTakeTheValueByReferenceAndItLivesUntilTheCorouti
         source.close();
         std::string seen;
         const auto later = [&](std::string&& v) -> task<int> {
-            co_await sluice::sleep_for(1ms);
+            co_await sluice::yield();
             seen = std::move(v);
             co_return 1;
         };

@@ -116,8 +116,13 @@ TEST(Run, CanBeRepeated) {
 TEST(Run, CancelsAndJoinsTasksThatAreLeftOver) {
     std::atomic<int> noted{0};
     const auto main = [](std::atomic<int>& n) -> task<> {
-        for (int i = 0; i < 10; ++i) sluice::go(note_cancellation, std::ref(n));
-        co_await sluice::sleep_for(1ms);
+        std::atomic<int> begun{0};
+        const auto left_over = [](std::atomic<int>& b, std::atomic<int>& to) -> task<> {
+            ++b;
+            co_await note_cancellation(to);
+        };
+        for (int i = 0; i < 10; ++i) sluice::go(left_over, std::ref(begun), std::ref(n));
+        while (begun != 10) co_await sluice::yield();  // a task cancelled before its first step does not run
     };
     run(main, std::ref(noted));
     EXPECT_EQ(noted, 10);
@@ -145,7 +150,8 @@ TEST(Run, JoinsCallablesThatAreLeftOver) {
 
 TEST(Run, LetsATaskThatIsLeftOverCleanUpUnderAShield) {
     std::atomic<bool> cleaned{false};
-    const auto left_over = [](std::atomic<bool>& done) -> task<> {
+    const auto left_over = [](std::atomic<bool>& begun, std::atomic<bool>& done) -> task<> {
+        begun = true;
         try {
             co_await wait_for_ever();
         } catch (const canceled&) {}
@@ -153,8 +159,9 @@ TEST(Run, LetsATaskThatIsLeftOverCleanUpUnderAShield) {
         done = true;
     };
     const auto main = [](auto f, std::atomic<bool>& done) -> task<> {
-        sluice::go(f, std::ref(done));
-        co_await sluice::sleep_for(1ms);
+        std::atomic<bool> begun{false};
+        sluice::go(f, std::ref(begun), std::ref(done));
+        while (!begun) co_await sluice::yield();
     };
     run(main, left_over, std::ref(cleaned));
     EXPECT_TRUE(cleaned);

@@ -14,6 +14,7 @@
 
 #include "../support/counted.hpp"
 #include "../support/eventually.hpp"
+#include "../support/virtual_time.hpp"
 #include "../support/waiting.hpp"
 #include "../support/workers.hpp"
 
@@ -31,6 +32,7 @@ using sluice::task;
 using sluice::timeout;
 using sluice_test::counted;
 using sluice_test::eventually;
+using sluice_test::in_virtual_time;
 using sluice_test::receivers_waiting;
 
 task<int> receive_one(channel<int> ch) {
@@ -56,7 +58,7 @@ TEST(TimeoutOfATask, WithoutAResultGivesAStatus) {
         const status too_late = co_await timeout(1ms, wait_for_ever());
         co_return in_time == status::ok&& too_late == status::timed_out;
     };
-    EXPECT_TRUE(run(main));
+    EXPECT_TRUE(in_virtual_time(main));
 }
 
 TEST(TimeoutOfATask, HasEndedItWhenTheTimeIsUp) {
@@ -70,17 +72,17 @@ TEST(TimeoutOfATask, HasEndedItWhenTheTimeIsUp) {
             } catch (const canceled&) {
                 end = std::current_exception();
             }
-            co_await sluice::shielded(sluice::sleep_for(2ms));
+            co_await sluice::shielded(sluice::sleep_for(2h));
             to += "cleaned up";
             if (end) std::rethrow_exception(end);
             co_return value.value();
         };
         const auto begin = sluice::clock::now();
-        const auto got = co_await timeout(2ms, f(steps, counted<here>{1}));
-        co_return got == status::timed_out&& steps == "cleaned up" && sluice::clock::now() - begin >= 4ms &&
+        const auto got = co_await timeout(1h, f(steps, counted<here>{1}));
+        co_return got == status::timed_out&& steps == "cleaned up" && sluice::clock::now() - begin == 3h &&
             counted<here>::live() == 0;
     };
-    EXPECT_TRUE(run(main));
+    EXPECT_TRUE(in_virtual_time(main));
 }
 
 TEST(TimeoutOfATask, RethrowsItsException) {
@@ -108,7 +110,7 @@ TEST(TimeoutOfATask, RethrowsItsException) {
         }
         co_return what;
     };
-    EXPECT_EQ(run(main), "failedfailed late");
+    EXPECT_EQ(in_virtual_time(main), "failedfailed late");
 }
 
 TEST(TimeoutOfATask, AResultThatComesAllTheSameIsTheResult) {
@@ -255,7 +257,7 @@ TEST(TimeoutOfATask, DoesNotReachWhatItStartedAndLeft) {
     const auto main = []() -> task<int> {
         const channel<int> ch{1};
         const auto later = [](channel<int> to) -> task<> {
-            co_await sluice::sleep_for(3ms);
+            co_await sluice::sleep_for(3h);
             static_cast<void>(co_await to.async_send(9));
         };
         const auto starting = [later](channel<int> to) -> task<> {
@@ -266,7 +268,7 @@ TEST(TimeoutOfATask, DoesNotReachWhatItStartedAndLeft) {
         const auto v = co_await ch.async_receive();
         co_return first == status::ok&& v ? *v : -1;
     };
-    EXPECT_EQ(run(main), 9);
+    EXPECT_EQ(in_virtual_time(main), 9);
 }
 
 TEST(TimeoutOfATask, IsTheDeadlineOfItsContext) {

@@ -167,7 +167,8 @@ private:
         switch (e.what) {
             case step::starts:
                 out += " starts " + task(e.other);
-                if (e.other < tasks_.size() && tasks_[e.other].at.line() != 0)
+                // The main task's place would be its coroutine's, on whose line compilers disagree.
+                if (e.who != 0 && e.other < tasks_.size() && tasks_[e.other].at.line() != 0)
                     out += ", " + short_text(tasks_[e.other].at);
                 break;
             case step::yields: out += " yields"; break;

@@ -10,6 +10,8 @@
 #     --- standard error     what follows is printed there; without this line nothing is
 #     --- ends by abort      how the program ends, or `--- ends with 3`; without this line it ends well
 
+cmake_minimum_required(VERSION 3.25)
+
 list(REMOVE_ITEM program "")
 if(whole)
     execute_process(COMMAND ${program} OUTPUT_VARIABLE printed ERROR_VARIABLE errors RESULT_VARIABLE result)

@@ -100,9 +100,9 @@ private:
 /// What goes wrong on purpose at the awaits of a simulated program, drawn from its seed. The main task is spared, and
 /// blocking callables are only delayed.
 struct chaos {
-    double cancel = 0;        ///< probability of a task to be cancelled, at each of its steps
+    double cancel = 0;        ///< probability of a task to be cancelled: before each of its steps, and in each wait
     distribution delay = {};  ///< how much later a task goes on whose wait has ended
-    double fail = 0;          ///< probability of the next wait of a task to throw `injected_failure`, at each step
+    double fail = 0;  ///< probability of a wait to throw `injected_failure`: of the next one, and of each that lasts
 };
 
 struct simulation_options {
@@ -299,6 +299,13 @@ private:
         }
     }
 };
+
+/// One of `n`, from 0: in a simulation the seed decides, and `everything` tries all; elsewhere it is by chance. For what a
+/// simulated program itself leaves open: which backend answers, whether a disk is full. Precondition: `n > 0`.
+inline std::size_t choose(std::size_t n) noexcept {
+    if (auto* const in = detail::this_thread_state().simulation) return in->choose(n);
+    return static_cast<std::size_t>(std::uint64_t{detail::next_random()} * n >> 32);
+}
 
 /// Runs `f` as the main task of a simulation, and gives what came of it.
 ///

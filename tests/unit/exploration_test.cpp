@@ -228,6 +228,42 @@ TEST(Chaos, ACancelledTaskEndsCanceled) {
     EXPECT_LT(canceled, 20);
 }
 
+TEST(Chaos, AWaitThatHasBegunIsCancelledOrFailsToo) {
+    for (const bool fails : {false, true}) {
+        const sluice::testing::chaos wrong{.cancel = fails ? 0.0 : 0.5, .fail = fails ? 0.5 : 0.0};
+        int ended = 0;  // the others wait for ever
+        for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+            auto run = simulate({.seed = seed, .chaos = wrong}, []() -> task<char> {
+                sluice::channel<int> nobody_sends{0};
+                auto h = sluice::go(
+                    [nobody_sends]() -> task<void> { static_cast<void>(co_await nobody_sends.async_receive()); });
+                try {
+                    co_await h;
+                } catch (const sluice::canceled&) {
+                    co_return 'c';
+                } catch (const sluice::testing::injected_failure&) {
+                    co_return 'f';
+                }
+                co_return '-';
+            });
+            if (run.failed()) continue;
+            ++ended;
+            EXPECT_EQ(run.value(), fails ? 'f' : 'c');
+        }
+        EXPECT_GT(ended, 5);
+        EXPECT_LT(ended, 20);
+    }
+}
+
+TEST(Exploration, EverythingTriesAllThatAProgramLeavesOpen) {
+    std::multiset<std::size_t> seen;
+    const auto all = explore({.runs = 100, .everything = true},
+                             [&] { seen.insert(10 * sluice::testing::choose(2) + sluice::testing::choose(3)); });
+    EXPECT_TRUE(all.complete());
+    EXPECT_EQ(seen, (std::multiset<std::size_t>{0, 1, 2, 10, 11, 12}));
+    for (int i = 0; i < 100; ++i) EXPECT_LT(sluice::testing::choose(3), 3u);
+}
+
 TEST(Chaos, DelaysTakeVirtualTimeOnly) {
     const auto run = simulate({.chaos = {.delay = sluice::testing::distribution::constant(1min)}}, []() -> task<void> {
         for (int i = 0; i < 10; ++i) co_await sluice::yield();

@@ -71,7 +71,7 @@ struct path_plan {
                        std::to_string(length);
             case exploring::everything: break;
         }
-        std::string out = "path";
+        std::string out = "path:" + std::to_string(seed);
         for (const auto taken : begin) out += ":" + std::to_string(taken);
         return out;
     }
@@ -107,6 +107,9 @@ struct path_plan {
             plan.length = *length;
         } else if (begins_with("path")) {
             plan.how = exploring::everything;
+            const auto seed = next();
+            if (!seed) return {};
+            plan.seed = *seed;
             while (!text.empty()) {
                 const auto taken = next();
                 if (!taken) return {};

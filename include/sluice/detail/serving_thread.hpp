@@ -6,7 +6,9 @@
 // a runtime with pinned workers begin by taking all cores back.
 #pragma once
 
+#include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #if defined(__linux__)
@@ -63,10 +65,12 @@ public:
 #if defined(__linux__)
         if (!name.empty() && pthread_getname_np(pthread_self(), before_, sizeof before_) == 0) {
             char text[sizeof before_];
-            char behind[sizeof before_];
-            const int length = std::snprintf(behind, sizeof behind, "/%u", number % 1'000'000u);
-            std::snprintf(text, sizeof text, "%.*s%s", static_cast<int>(sizeof text) - 1 - length, name.c_str(),
-                          behind);
+            char behind[8];
+            const auto length =
+                static_cast<std::size_t>(std::snprintf(behind, sizeof behind, "/%u", number % 100'000u));
+            const std::size_t kept = std::min(name.size(), sizeof text - 1 - length);
+            std::memcpy(text, name.data(), kept);
+            std::memcpy(text + kept, behind, length + 1);
             is_named_ = pthread_setname_np(pthread_self(), text) == 0;
         }
 #endif

@@ -176,6 +176,7 @@ private:
         } else {
             begin_to_wait(task);
             settle_fault(task);
+            if (faulty_ && &t != main_) interrupt(task);
         }
         me.task = nullptr;
     }
@@ -410,6 +411,16 @@ private:
             task.fails = true;
             t.mark_stop_requested();
         }
+    }
+    // A wait that has begun ends at once.
+    void interrupt(simulated_task& task) noexcept {
+        task_state& t = *task.task;
+        const bool had_stopped = t.stop_requested();
+        inject(task);
+        if (had_stopped || !task.fails || !t.stop_requested()) return;
+        if (t.try_cancel(claim::stoppable) == cancel_look::claimed) return make_ready(t);
+        settle_fault(task);  // it is shielded
+        task.fails = false;
     }
     // The task has come to its next wait. One that goes on until its child has ended throws afterwards.
     void settle_fault(simulated_task& task) noexcept {

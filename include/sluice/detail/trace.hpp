@@ -179,7 +179,7 @@ private:
                 break;
             case step::closes: out += " closes " + channel(e.other); break;
             case step::ends: out += " ends"; break;
-            case step::fails: out += " is made to fail at its next wait"; break;
+            case step::fails: out += " is made to fail"; break;
             case step::is_cancelled: out += " is cancelled"; break;
             case step::all_cancelled: out += " sees the main task's end: the others are cancelled"; break;
             case step::fails_run: out += " fails the run"; break;

@@ -12,6 +12,8 @@
 // N3  He holds the lock that he is about to wait under from the look until he waits. So of those who close a circle
 //     together one comes last, sees it whole, and nobody else does: it is told once.
 // N4  Only waits that nothing but the end of what is waited for can end are followed: their ticket says so.
+// N5  Many may want the lock of one who waits for all of them: each of them closes a circle. The waits of a circle that is
+//     told are marked in their tickets, under the locks of the lists, and what has such a wait in it is not told again.
 // The hint (join.hpp) is a look at what the target waited for last, so a join of a task that does something else costs a
 // load of a line that is at hand. The kind of a wait is stored before the lock is taken under which the other's is
 // loaded. relaxed: on a machine where taking a lock is no full barrier, two who close a circle in the same instant may both
@@ -34,8 +36,10 @@ public:
     }
 
     /// By `me`, while it holds the lock that it will wait under. Unknown: N2.
-    answer look() noexcept {
+    answer look(bool will_be_told = true) noexcept {
         found_.size = 1;
+        is_marked_ = false;
+        marks_ = will_be_told;
         looked_at_ = 0;
         is_unknown_ = false;
         if (leads_back(me_, me_.group && may_ask_groups_of_me_)) return answer::closed;
@@ -54,7 +58,7 @@ public:
         for (int i = 0; i < 2; ++i) {
             holders.count = 0;
             of(what, holders);
-            if (holders.count == 0 || through.look() != answer::closed) return;
+            if (holders.count == 0 || through.look(i == 1) != answer::closed) return;
         }
         through.found_.members[0].taken = holders.find(through.last())->at;
         through.tell();
@@ -91,18 +95,29 @@ private:
             add(t, t.waits_kind.load(std::memory_order_relaxed), t.waits_at.load(std::memory_order_relaxed));
             found = is_in_the_way_(t, what_) || leads_back(t, t.group != nullptr);
             if (!found) --found_.size;
+            else if (marks_) mark(*n);
         }
         guard.release();
         return found;
     }
     // N4
     static bool waits_to_the_end(const wait_node& n) noexcept {
-        return (n.turn & claim::state_mask) == claim::to_the_end &&
+        return (n.turn & claim::state_mask) >= claim::to_the_end_and_told &&
                n.who->word() == claim::with_state(n.turn, claim::waiting);
     }
+    // N5
+    void mark(wait_node& n) noexcept {
+        is_marked_ |= (n.turn & claim::state_mask) == claim::to_the_end_and_told;
+        n.turn = claim::with_state(n.turn, claim::to_the_end_and_told);
+    }
     void add(const task_state& t, wait_kind kind, place at) noexcept {
-        found_.members[found_.size++] = {reinterpret_cast<std::uintptr_t>(&t),         0,  kind, true, false,
-                                         t.started_at.load(std::memory_order_relaxed), at, {}};
+        wait_graph::member m;
+        m.who = reinterpret_cast<std::uintptr_t>(&t);
+        m.kind = kind;
+        m.is_task = true;
+        m.started = t.started_at.load(std::memory_order_relaxed);
+        m.waits = at;
+        found_.members[found_.size++] = m;
     }
 
     task_state& me_;
@@ -111,6 +126,8 @@ private:
     wait_graph::circle found_;  // who looks, then who waits for him, and so on
     std::size_t looked_at_ = 0;
     bool is_unknown_ = false;
+    bool marks_ = false;
+    bool is_marked_ = false;  // N5: a part of it has been told
     bool may_ask_groups_of_me_ = true;
 };
 

@@ -230,24 +230,29 @@ private:
     }
 
     // A run ends with all its tasks, a call of runtime::run with its main task.
-    void end_runs(std::exception_ptr deadlock) {
-        std::vector<task_state*> stop;
+    void end_runs(std::exception_ptr deadlock) noexcept {
         {
             const hold guard{core_.mutex_};
-            for (auto* r = core_.runs_; r; r = r->next_) {
-                if (r->deadlock_) continue;
-                stop.push_back(&r->main_);
-                r->main_.retain();
-                r->deadlock_ = deadlock;
-            }
+            for (auto* r = core_.runs_; r; r = r->next_)
+                if (!r->deadlock_) r->deadlock_ = deadlock;
         }
-        if (core_.is_run_) core_.fail(told_ = std::move(deadlock));
+        if (core_.is_run_) return core_.fail(told_ = std::move(deadlock));
         // Before the callers go on: the thread sanitizer does not see that the references to the error are counted.
         deadlock = nullptr;
-        for (auto* const main : stop) {
-            if (!core_.is_run_) request_stop(*main);
+        while (task_state* const main = next_to_stop()) {
+            request_stop(*main);
             main->release();
         }
+    }
+    // With a reference.
+    task_state* next_to_stop() noexcept {
+        const hold guard{core_.mutex_};
+        auto* r = core_.runs_;
+        while (r && (!r->deadlock_ || r->is_stopped_)) r = r->next_;
+        if (!r) return nullptr;
+        r->is_stopped_ = true;
+        r->main_.retain();
+        return &r->main_;
     }
 
     void look_for_suspicions() noexcept {

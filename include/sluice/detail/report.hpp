@@ -205,6 +205,7 @@ inline std::string wait_graph::text_of(const circle& c) {
 }
 
 inline void join_circle::tell() noexcept {
+    if (is_marked_) return;
     // Backwards it was found, forwards it is told.
     std::reverse(found_.members.begin() + 1, found_.members.begin() + found_.size);
     wait_graph::say(found_);

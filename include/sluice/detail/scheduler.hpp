@@ -226,6 +226,7 @@ public:
         const bool is_in_a_task_;      // its thread may wake others
         main_run* next_;               // under the runtime's lock
         std::exception_ptr deadlock_;  // likewise: it has been judged
+        bool is_stopped_ = false;      // of the monitor
     };
 
     home& root() noexcept { return *root_; }

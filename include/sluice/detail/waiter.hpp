@@ -60,9 +60,10 @@ inline constexpr ticket waiting = 1;
 inline constexpr ticket canceled = 2;
 inline constexpr ticket timed_out = 3;
 inline constexpr ticket first_case = 4;
-inline constexpr std::size_t most_cases = state_mask - first_case - 1;
+inline constexpr std::size_t most_cases = state_mask - first_case - 2;
 /// In the place of a case: the wait of a task that nothing but the end of what it waits for can end.
 inline constexpr ticket to_the_end = state_mask;
+inline constexpr ticket to_the_end_and_told = state_mask - 1;  // join_circle.hpp, N5
 
 /// The ticket of case `i` of the wait that `t` stands for.
 constexpr ticket for_case(ticket t, std::size_t i) noexcept { return (t & ~state_mask) | (first_case + i); }

@@ -97,6 +97,27 @@ TEST(SemaphoreSchedules, ABigRequestIsNotOvertakenByLaterSmallOnes) {
     });
 }
 
+// T31: the permit that main keeps never comes back, so nothing but the leaving lets the small one in.
+TEST(SemaphoreSchedules, ABigRequestThatLeavesLetsTheSmallOneBehindItIn) {
+    for (const bool is_cancelled : {true, false})
+        expect_on_every_schedule([is_cancelled]() -> task<void> {
+            sluice::semaphore permits{2};
+            const auto kept = co_await permits.async_hold();
+            auto big = sluice::go([&]() -> task<void> {
+                const bool got_in = co_await sluice::timeout(1s, permits.async_acquire(2));
+                must(!got_in, "there are not so many");
+            });
+            auto small = sluice::go([&]() -> task<void> { const auto mine = co_await permits.async_hold(); });
+            co_await sluice::yield();
+            if (is_cancelled) big.cancel();
+            co_await small;
+            try {
+                co_await big;
+            } catch (const sluice::canceled&) {}
+            must(permits.available() == 1 && permits.waiting() == 0, "a permit was lost");
+        });
+}
+
 // T32
 TEST(SemaphoreSchedules, APermitThatMeetsACancelIsNotLost) {
     expect_on_every_schedule([]() -> task<void> {

@@ -13,7 +13,7 @@
 // Z4  The clock stands still while anything is ready; when nothing is, it jumps to the next timer. A timer that is due
 //     is one thing more that is ready: a task that another one of the same moment has woken may go on before it fires.
 // Z5  When nothing is ready and no timer is pending, those that live wait for each other. Timers that let nobody go on
-//     do not count: after `idle_jumps` of them in a row nothing will happen any more.
+//     do not count: after `most_idle_jumps` of them in a row nothing will happen any more.
 // Z6  Once the main task has ended, the end of the run is one thing more that is ready. When it is picked, all that is
 //     left is cancelled, as in a real run.
 // Z7  What lives when nothing can happen any more is a leak. Nobody can destroy frames that others refer to, so the
@@ -427,7 +427,7 @@ private:
         if (task.fails) task.task->stop_requested_.store(false, std::memory_order_seq_cst);
     }
 
-    static constexpr unsigned most_idle_jumps = 10'000;
+    static constexpr unsigned most_idle_jumps = 300'000;
 
     choices choices_;
     trace trace_;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -38,7 +39,7 @@ public:
 #if defined(__linux__)
         if (!is_known_) return;
         unsigned skip = number % static_cast<unsigned>(CPU_COUNT(&all_));
-        for (int core = 0; core < CPU_SETSIZE; ++core) {
+        for (std::size_t core = 0; core < CPU_SETSIZE; ++core) {
             if (!CPU_ISSET(core, &all_) || skip-- != 0) continue;
             cpu_set_t only;
             CPU_ZERO(&only);

@@ -49,7 +49,7 @@ struct run_state {
 };
 
 sluice::task<> scan_segment(run_state& run, std::size_t segment);
-sluice::task<> close_after(sluice::wait_group& scanners, sluice::channel<candidate> matches);
+sluice::task<> close_after(run_state& run, sluice::wait_group& scanners);
 sluice::task<> delete_item(run_state& run, item target);
 verdict judge(run_state& run);
 
@@ -66,7 +66,7 @@ sluice::task<verdict> scavenge(store& table, const plan& todo, tally& numbers, o
 
     for (std::size_t segment = 0; segment < todo.total_segments; ++segment)
         scanners.go(scan_segment, std::ref(run), segment);
-    closer.go(close_after, std::ref(scanners), run.matches);
+    closer.go(close_after, std::ref(run), std::ref(scanners));
 
     while (auto found = co_await run.matches.async_receive(run.stop)) {
         if (whole_hours(found->started, todo.now) < todo.age_hours) {
@@ -129,9 +129,17 @@ sluice::task<> scan_segment(run_state& run, std::size_t segment) {
     }
 }
 
-sluice::task<> close_after(sluice::wait_group& scanners, sluice::channel<candidate> matches) {
-    co_await scanners.async_wait();
-    matches.close();
+/// However the wait ends, since whoever receives waits for the close.
+sluice::task<> close_after(run_state& run, sluice::wait_group& scanners) {
+    const struct closer {
+        sluice::channel<candidate>& matches;
+        ~closer() { matches.close(); }
+    } at_end{run.matches};
+    try {
+        co_await scanners.async_wait();
+    } catch (const std::exception& error) {
+        run.fail(error.what());
+    }
 }
 
 void note_failure(run_state& run, const key& id, const store_error& error) {
@@ -147,16 +155,21 @@ void note_failure(run_state& run, const key& id, const store_error& error) {
 
 sluice::task<> delete_item(run_state& run, item target) {
     if (run.stop.done()) co_return;
+    const struct counted {
+        explicit counted(tally& n) : numbers{n} { ++numbers.in_flight; }
+        ~counted() { --numbers.in_flight; }
+        tally& numbers;
+    } in_flight{run.numbers};
     const auto request = [&] { return run.table.remove(target); };
-    ++run.numbers.in_flight;
     try {
         co_await run.requests.until_served(run.stop, request);
         ++run.numbers.deleted;
         run.witness.deleted(target.id);
     } catch (const store_error& error) {
         note_failure(run, target.id, error);
+    } catch (const std::exception& error) {
+        run.fail(error.what());
     }
-    --run.numbers.in_flight;
 }
 
 verdict judge(run_state& run) {

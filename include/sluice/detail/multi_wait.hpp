@@ -155,6 +155,7 @@ public:
     /// any more. False: it has ended already, see fired(). A thread brings its own way to watch the deadline.
     bool arm(waiter& who, task_state* self, bool is_thread) noexcept {
         wake_chain woken;
+        me_ = this_thread_id();  // a wait of several steps may have been tried by another thread
         lock_all();
         for (auto& c : cases_) {
             if (!c.guard || !c.ops->try_commit(c.op, woken)) continue;

@@ -21,6 +21,7 @@
 #pragma once
 
 #include <array>
+#include <cassert>
 
 #include "lock.hpp"
 
@@ -63,6 +64,7 @@ public:
     /// If `me` is the favourite, it holds it now, and gives the seat that release_as_favourite() wants: one below
     /// `seats_inside`.
     SLUICE_ALWAYS_INLINE thread_id acquire_as_favourite(thread_id me) noexcept {
+        assert(me == this_thread_id());
         const thread_id seen = favourite_.load(std::memory_order_relaxed);
         const thread_id seat = seen - me;
         if (seat >= seats_inside) return seats_inside;

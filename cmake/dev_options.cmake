@@ -34,7 +34,9 @@ set(sluice_test_launcher "")
 
 if(SLUICE_SANITIZE)
     target_compile_options(sluice_dev_options INTERFACE
-        -fsanitize=${SLUICE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g1)
+        -fsanitize=${SLUICE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1
+        # Many short tests compile longer than they run. g++ must optimize: it has no tail calls otherwise.
+        $<IF:$<AND:$<CXX_COMPILER_ID:Clang>,$<BOOL:$<TARGET_PROPERTY:SLUICE_RUNS_SHORTLY>>>,-O0,-O1>)
     target_link_options(sluice_dev_options INTERFACE -fsanitize=${SLUICE_SANITIZE})
 
     # The symbolizer names source lines in reports. Debian installs it under a versioned name only.

@@ -114,12 +114,11 @@ protected:
 enum class await_progress : std::uint8_t { waits, done, canceled };
 
 // The size of this bounds how many tasks can wait, so flags stand where there is room: 24 bytes from the end of the
-// waiter to `home_`. Bits of one byte are written by one thread at a time.
+// waiter to `home_`. The bits are one memory location: the task's own thread, or who makes it, reads and writes them.
 class task_state : public waiter, public pooled {
 public:
     // Set before it is started, or by its first dispatch.
     bool started : 1 = false;
-    bool is_callable : 1 = false;          // runs on an elastic thread
     bool must_begin : 1 = false;           // also in a run that is ending
     bool is_at_home_of_group : 1 = false;  // group_core.hpp, G4
 
@@ -155,6 +154,7 @@ private:
 public:
     await_progress awaits = await_progress::waits;  // of its own thread
     std::atomic<wait_kind> waits_kind{wait_kind::nothing};
+    bool is_callable = false;  // runs on an elastic thread; set before it is started. No bit: a dump reads it meanwhile
 
 protected:
     std::atomic<bool> observed_{false};  // result_state: somebody has seen how it ended

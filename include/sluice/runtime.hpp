@@ -9,6 +9,7 @@
 #include "detail/go.hpp"
 #include "detail/process_runtime.hpp"
 #include "detail/signals.hpp"
+#include "detail/stage_call.hpp"
 #include "detail/starting.hpp"
 #include "task.hpp"
 
@@ -306,6 +307,18 @@ T run(task<T> main) {
     return run(run_options{}, std::move(main));
 }
 
+/// Runs `t` as a task and gives its result: the blocking twin of `co_await`, also for the patterns, which are tasks.
+///
+/// In a task or callable it belongs to the same runtime and context, elsewhere to the process's.
+/// Cancellation: that of the surrounding context is passed on to it; `canceled` comes after it has ended. Under a shield
+///     it does not begin under that context either.
+template <class T>
+T wait(task<T> t, detail::place at = detail::place::current()) {
+    const auto* const caller = detail::this_thread_state().task;
+    const auto home = caller && caller->is_shielded() ? detail::home_under(nullptr) : detail::home_here();
+    return detail::go_here(home, at, [in = std::move(t)]() mutable { return std::move(in); }).get();
+}
+
 /// Lets other ready tasks run first: `co_await yield();`.
 [[nodiscard]] inline auto yield() noexcept { return detail::yield_operation{}; }
 
@@ -321,6 +334,13 @@ template <class F, class... Args>
     static_assert(!detail::returns_task<F, Args...>, "blocking() is for plain callables; await the task itself");
     return detail::blocking_operation<detail::call_result<F, Args...>>{
         detail::make_blocking(std::forward<F>(f), std::forward<Args>(args)...)};
+}
+/// For an `f` that takes arguments: marks it, for a pattern that calls it, as one that may block its thread.
+template <class F>
+    requires(!detail::startable<F>)
+[[nodiscard]] auto blocking(F&& f) {
+    static_assert(!detail::is_blocking_function<std::decay_t<F>>, "this is marked as blocking already");
+    return detail::blocking_function<std::decay_t<F>>{std::forward<F>(f)};
 }
 
 /// Runs `awaitable` without the surrounding cancellation, for clean-up: `co_await shielded(ch.async_send(last));`.

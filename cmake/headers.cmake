@@ -107,6 +107,7 @@ set(sluice_detail_headers
     sluice/detail/signals.hpp
     sluice/detail/simulated.hpp
     sluice/detail/simulator.hpp
+    sluice/detail/stage_call.hpp
     sluice/detail/start.hpp
     sluice/detail/starting.hpp
     sluice/detail/stepwise.hpp

@@ -114,16 +114,14 @@ protected:
 enum class await_progress : std::uint8_t { waits, done, canceled };
 
 // The size of this bounds how many tasks can wait, so flags stand where there is room: 24 bytes from the end of the
-// waiter to `home_`. The bits are one memory location: the task's own thread, or who makes it, reads and writes them.
+// waiter to `home_`. Bits side by side are one memory location, so those that others read stand apart from those that the
+// task writes while it runs.
 class task_state : public waiter, public pooled {
 public:
-    // Set before it is started, or by its first dispatch.
-    bool started : 1 = false;
+    // Set before it is started.
+    bool is_callable : 1 = false;          // runs on an elastic thread
     bool must_begin : 1 = false;           // also in a run that is ending
     bool is_at_home_of_group : 1 = false;  // group_core.hpp, G4
-
-protected:
-    bool never_began_ : 1 = false;  // started_task: it was cancelled before
 
 private:
     friend class home;
@@ -134,14 +132,25 @@ private:
     friend class context_scope;
     friend class simulator;
 
+    bool : 0;
+
     // Of the task's own thread.
     std::uint8_t shard_ : 4 = 0;  // registry.hpp
     bool registered_ : 1 = false;
-    bool counts_home_ : 1;
-    bool is_named_ : 1 = false;
 
 protected:
-    bool has_call_ : 1 = false;  // started_task: the callable and its arguments are there
+    bool never_began_ : 1 = false;  // started_task: it was cancelled before
+    bool has_call_ : 1 = false;     // started_task: the callable and its arguments are there
+
+public:
+    bool started : 1 = false;  // by its first dispatch
+
+private:
+    bool is_named_ : 1 = false;
+    bool counts_home_ : 1;
+
+public:
+    await_progress awaits : 2 = await_progress::waits;
 
 private:
     std::uint8_t shields_ = 0;
@@ -152,9 +161,7 @@ private:
     mutable std::uint8_t locks_held_ = 0;
 
 public:
-    await_progress awaits = await_progress::waits;  // of its own thread
     std::atomic<wait_kind> waits_kind{wait_kind::nothing};
-    bool is_callable = false;  // runs on an elastic thread; set before it is started. No bit: a dump reads it meanwhile
 
 protected:
     std::atomic<bool> observed_{false};  // result_state: somebody has seen how it ended

@@ -172,9 +172,11 @@ namespace detail {
 struct counted_ends {
     template <class T>
     static std::pair<sender<T>, receiver<T>> of(const channel<T>& fresh) noexcept {
+        // Before the copies ask whether there is a core: g++ 12 would warn of a store into none otherwise, at -O2.
+        auto& core = *fresh.core();
+        core.counted_senders.store(1, std::memory_order_relaxed);
+        core.counted_receivers.store(1, std::memory_order_relaxed);
         std::pair<sender<T>, receiver<T>> ends{fresh, fresh};
-        ends.first.core_->counted_senders.store(1, std::memory_order_relaxed);
-        ends.second.core_->counted_receivers.store(1, std::memory_order_relaxed);
         ends.first.counted_ = ends.second.counted_ = true;
         return ends;
     }

@@ -177,7 +177,7 @@ public:
     template <task_awaitable A>
         requires(!placed_awaitable<A>)
     auto await_transform(A&& awaitable) {
-        return awaitable.for_task(*self);
+        return std::forward<A>(awaitable).for_task(*self);
     }
     template <placed_awaitable A>
     auto await_transform(A&& awaitable, call_site at = called_here()) {

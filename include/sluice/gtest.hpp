@@ -10,6 +10,7 @@
 //     SLUICE_TEST_REPLAY=random:17   this run alone, as a failure has told it; choose its test with --gtest_filter
 #pragma once
 
+#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <mutex>
@@ -147,13 +148,19 @@ struct test_environment {
     static test_environment now() {
         test_environment here;
         here.runs = number("SLUICE_TEST_RUNS");
-        if (text("SLUICE_TEST_SEED") == "random") here.seed = std::random_device{}();
+        if (text("SLUICE_TEST_SEED") == "random") here.seed = another_seed();
         else here.seed = number("SLUICE_TEST_SEED");
         here.replay = text("SLUICE_TEST_REPLAY");
         return here;
     }
 
 private:
+    /// Of some devices the next number has been seen to be the same: a count makes it another.
+    static std::uint32_t another_seed() {
+        static std::atomic<std::uint32_t> count{0};
+        // relaxed: a number, no more.
+        return std::random_device{}() + 0x9e3779b9u * count.fetch_add(1, std::memory_order_relaxed);
+    }
     static std::string text(const char* name) {
         const char* const value = std::getenv(name);
         return value ? value : "";

@@ -79,6 +79,7 @@ public:
     }
 
 private:
+    friend detail::handle_access;
     template <class F, class... Args>
     friend auto detail::go_here(detail::home_choice, detail::place, F&&, Args&&...);
     template <class Main, class F, class... Args>

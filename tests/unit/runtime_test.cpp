@@ -663,6 +663,25 @@ TEST(AHeldWorker, IsNoneThatComputes) {
     EXPECT_EQ(rt.metrics().stand_ins, 0u);
     EXPECT_FALSE(said);
 }
+
+// While it stood in it slept until the next timer, and the others past it.
+TEST(AHeldWorker, TakesCareOfTheTimersAgainWhenItsStandInGoes) {
+    run_options options = one_worker();
+    options.diagnostics = [](std::string_view) {};
+    runtime rt{options};
+    foreign_event event;
+    auto sleeper = rt.go([]() -> task<> { co_await sluice::sleep_for(300ms); });
+    auto held = rt.go([&]() -> task<> {
+        event.wait();
+        // Busy for a while, without being held: the stand-in is sent away meanwhile.
+        const auto until = std::chrono::steady_clock::now() + 60ms;
+        while (std::chrono::steady_clock::now() < until) co_await sluice::yield();
+    });
+    ASSERT_TRUE(eventually([&] { return rt.metrics().stand_ins == 1; }));
+    event.set();
+    held.get();
+    EXPECT_TRUE(eventually([&] { return sleeper.done(); })) << "nobody looks at the timers";
+}
 #endif
 
 // MX-09, T44
@@ -979,6 +998,29 @@ TEST(Blocking, UnderAShieldRunsInACancelledTask) {
     h.cancel();
     h.get();
     EXPECT_EQ(ran, 1);
+}
+
+// The callable would live in a context that has ended. Its own waits are not cancelled either.
+TEST(Blocking, UnderAShieldRunsInATaskWhoseContextHasEnded) {
+    std::atomic<int> ran{0};
+    const auto f = [](std::atomic<int>& n) -> task<> {
+        try {
+            co_await wait_for_ever();
+        } catch (const canceled&) {}
+        const auto callable = [&n] {
+            static_cast<void>(sluice::after(1ms).receive());
+            ++n;
+        };
+        co_await sluice::shielded(sluice::blocking(callable));
+        const auto within = [](const auto& c) -> task<> { co_await sluice::blocking(c); };
+        co_await sluice::shielded(within(callable));
+    };
+    const auto ends = sluice::with_cancel({});
+    auto h = sluice::go(ends, f, std::ref(ran));
+    ASSERT_TRUE(eventually([&] { return somebody_waits_for(runtime::process(), "receive"); }));
+    ends.cancel();
+    h.get();
+    EXPECT_EQ(ran, 2);
 }
 
 // --- scheduling ----------------------------------------------------------------------------------------------------

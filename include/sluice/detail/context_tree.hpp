@@ -321,6 +321,21 @@ inline void task_state::throw_canceled() const {
     throw canceled{};
 }
 
+inline std::exception_ptr task_state::cancellation() const noexcept {
+    if (this_thread_state().simulation) {  // which may have another failure to inject
+        try {
+            throw_canceled();
+        } catch (...) {
+            return std::current_exception();
+        }
+    }
+    const bool has_ended = home_->context && home_->context->error() != context_error::none;
+    if (has_ended && home_->context->cause) return std::make_exception_ptr(canceled{home_->context->cause});
+    // One for all that have no cause; immortal: a static runtime may end late.
+    static const auto* const without_cause = new std::exception_ptr{std::make_exception_ptr(canceled{})};
+    return *without_cause;
+}
+
 inline context_node* task_state::pin_own_context() noexcept {
     if (!owns_context_) return nullptr;
     context_tree::retain(home_->context);

@@ -47,6 +47,15 @@ inline home_choice share_home_of(task_state& t) {
 template <class F, class... Args>
 concept startable = requires { typename std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>; };
 
+/// Makes handles elsewhere than here.
+struct handle_access {
+    /// Adopts the reference that was made for it.
+    template <class R>
+    static join_handle<R> adopt(result_state<R>* t) noexcept {
+        return join_handle<R>{t};
+    }
+};
+
 template <class F, class... Args>
 auto go_here(home_choice where, place at, F&& f, Args&&... args) {
     using result = call_result<F, Args...>;
@@ -163,7 +172,8 @@ public:
     };
 
     awaiter for_task(task_state& self) {
-        if (self.must_stop()) made_->mark_stop_requested();  // a stop before the call: it will not begin
+        if (self.is_shielded()) made_->begin_shielded();          // it may live in a context that has ended
+        else if (self.must_stop()) made_->mark_stop_requested();  // a stop before the call: it will not begin
         start();
         return awaiter{*made_, self};
     }

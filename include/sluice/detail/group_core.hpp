@@ -85,9 +85,15 @@ public:
     /// Starts a task of the group; `told` is this group or who wraps it.
     template <class F, class... Args>
     void go(group_link& told, place at, F&& f, Args&&... args) {
+        static_cast<void>(start(told, false, at, std::forward<F>(f), std::forward<Args>(args)...));
+    }
+    /// As above, and gives the task, with a reference for a handle if there shall be one.
+    template <class F, class... Args>
+    auto* start(group_link& told, bool with_handle, place at, F&& f, Args&&... args) {
         const home_choice chosen = count_one_in(runtime_here());
         try {
-            start_task(*chosen.in, chosen.counted, &told, false, at, std::forward<F>(f), std::forward<Args>(args)...);
+            return start_task(*chosen.in, chosen.counted, &told, with_handle, at, std::forward<F>(f),
+                              std::forward<Args>(args)...);
         } catch (...) {
             end_one(!chosen.counted, nullptr);
             throw;

@@ -369,10 +369,11 @@ private:
             (&queue == &w.spawned ? spilled_ : shared_).push(moved);
         }
         // relaxed: a missed idle worker is a missed chance that the monitor repairs (S4, S5).
-        const bool is_worth_it = &queue == &w.spawned ? queue.size() >= worth_moving : w.has_a_queue_to_move();
-        if (is_worth_it && idle_count_.load(std::memory_order_relaxed) > 0 &&
-            searching_.load(std::memory_order_relaxed) == 0)
+        if (idle_count_.load(std::memory_order_relaxed) == 0 || searching_.load(std::memory_order_relaxed) != 0) return;
+        if (&queue == &w.spawned ? w.has_spawned_to_move() : w.has_a_queue_to_move()) {
+            w.has_woken_another();
             wake_one();
+        }
     }
 
     SLUICE_NOINLINE void inject(task_state& t) noexcept {
@@ -531,7 +532,7 @@ private:
         from.spawned.steal_half(w.served_by, run_queue::capacity / 2, keep_in(w.spawned));
         const bool is_stuck =
             from.is_stuck.load(std::memory_order_relaxed) && from.is_stuck.exchange(false, std::memory_order_relaxed);
-        if (!first && (is_stuck || from.has_a_queue_to_move()))
+        if (!first && (is_stuck || from.has_a_queue_to_steal()))
             from.woken.steal_half(w.served_by, run_queue::capacity / 2, keep_in(w.woken));
         if (!first && is_stuck) first = from.steal_next();
         return first;
@@ -581,21 +582,26 @@ private:
         return true;
     }
 
-    // False: the runtime stops.
+    // False: the runtime stops, or has no use for this worker any more.
     bool sleep(worker& w) noexcept {
         time_point until = no_deadline;
         {
             const hold guard{mutex_};
             if (stopping_) return false;
             if (!shared_.empty() || !spilled_.empty()) return true;
-            // The first that sleeps past the earliest timer keeps the time; it is enough that one does.
-            if (const auto earliest = timers_.earliest(); earliest < keeper_until_) until = keeper_until_ = earliest;
             if (w.retires) {  // V2: with empty queues
                 w.serves = w.retires = false;
                 --serving_;
                 w.kernel_thread.store(0, std::memory_order_relaxed);
+                // If it has kept the time, one of those who sleep is to look at it.
+                if (timers_.earliest() < keeper_until_ && !idle_.empty()) {
+                    if (std::exchange(monitor_sleeps_, false)) monitor_parker_.unpark();
+                    pick_idle()->parker.unpark();
+                }
                 return false;
             }
+            // The first that sleeps past the earliest timer keeps the time; it is enough that one does.
+            if (const auto earliest = timers_.earliest(); earliest < keeper_until_) until = keeper_until_ = earliest;
             idle_.push_back(&w);
             w.is_idle = true;
             idle_count_.store(idle_.size(), std::memory_order_relaxed);
@@ -747,8 +753,6 @@ private:
         context_tree::release(root_context);
         timers_.retire(process_timers::queue());
     }
-
-    static constexpr std::uint32_t worth_moving = 2;  // S5
 
     runtime_options options_;
     const bool is_run_;

@@ -146,10 +146,10 @@ private:
                     const std::lock_guard guard{mutex_};
                     if (stopping_) return;
                     for (int s = 1; s < most_signals; ++s) {
-                        if (pending_[static_cast<std::size_t>(s)].exchange(0, std::memory_order_relaxed) == 0) continue;
+                        const auto times = pending_[static_cast<std::size_t>(s)].exchange(0, std::memory_order_relaxed);
                         for (auto* w : watches_) {
                             if (std::find(w->signals_.begin(), w->signals_.end(), s) == w->signals_.end()) continue;
-                            to_tell.emplace_back(w->who_, s);
+                            to_tell.insert(to_tell.end(), times, {w->who_, s});
                         }
                     }
                 }

@@ -86,13 +86,7 @@ public:
     std::exception_ptr finish() noexcept override {
         if (!this->has_call_) return result_.error();
         result_box<R> got;
-        if (this->never_began_) {
-            try {
-                this->throw_canceled();
-            } catch (...) {
-                got.set_error(std::current_exception());
-            }
-        }
+        if (this->never_began_) got.set_error(this->cancellation());
         if constexpr (task_result<result_of_call>::is_task) {
             // The root frame has left itself here at its end (promise.hpp).
             if (void* const root = this->frame().address()) {

@@ -198,9 +198,10 @@ public:
     /// The exception that the task ended with, if nobody has asked for the result.
     virtual std::exception_ptr unclaimed_error() const noexcept = 0;
 
-    bool must_stop() const noexcept;           // context_tree.hpp
-    bool must_stop_itself() const noexcept;    // context_tree.hpp
-    [[noreturn]] void throw_canceled() const;  // context_tree.hpp
+    bool must_stop() const noexcept;                   // context_tree.hpp
+    bool must_stop_itself() const noexcept;            // context_tree.hpp
+    [[noreturn]] void throw_canceled() const;          // context_tree.hpp
+    std::exception_ptr cancellation() const noexcept;  // the same without the cost of a throw
     /// What may end a wait of this task (waiter.hpp, W6).
     ticket endable() const noexcept {
         if (shields_ == 0) [[likely]]
@@ -209,6 +210,8 @@ public:
     }
     /// Whether a shield is up, and no context was entered under it (context_scope.hpp).
     bool is_shielded() const noexcept { return shields_ != scope_shields_; }
+    /// Before it is started by a task whose shield is up: no cancellation keeps it from beginning or ends its waits.
+    void begin_shielded() noexcept { shields_ = 1; }
 
     /// What goes on after the wake: a frame, or a hook that parks the task again or lets its frame go on.
     void suspend_at(std::coroutine_handle<> h) noexcept { target_ = h.address(); }

@@ -70,11 +70,20 @@ public:
     }
 
     /// Whether what was woken here would wait so long for its turn that moving some of it pays.
-    bool has_a_queue_to_move() const noexcept {
-        const std::uint32_t waiting = woken.size();
-        return waiting >= worth_moving ||
-               std::uint64_t{waiting} * step_ns.load(std::memory_order_relaxed) >= worth_moving_ns;
+    bool has_a_queue_to_move() const noexcept { return has_work_for(worth_moving_ns); }
+    /// The same, of a thief who is awake already.
+    bool has_a_queue_to_steal() const noexcept { return has_work_for(worth_stealing_ns); }
+
+    /// Owner: whether it pays to wake an idle worker for what was spawned here. What it takes is not known before it runs,
+    /// so also a little is worth it, but for small steps not again and again.
+    bool has_spawned_to_move() const noexcept {
+        const std::uint32_t waiting = spawned.size();
+        if (waiting < 2) return false;
+        const std::uint64_t step = step_ns.load(std::memory_order_relaxed);
+        return waiting >= worth_moving || step == 0 || waiting * step >= worth_moving_ns ||
+               (turn - woke_at_) * step >= rest_ns;
     }
+    void has_woken_another() noexcept { woke_at_ = turn; }
 
     /// Now and then: how long a step takes.
     void measure_steps(time_point now) noexcept {
@@ -152,13 +161,21 @@ private:
         return before;
     }
 
+    bool has_work_for(std::uint32_t ns) const noexcept {
+        const std::uint32_t waiting = woken.size();
+        return waiting >= worth_moving || std::uint64_t{waiting} * step_ns.load(std::memory_order_relaxed) >= ns;
+    }
+
     static constexpr std::uint32_t worth_moving = 16;
     static constexpr std::uint32_t worth_moving_ns = 30'000;
+    static constexpr std::uint32_t worth_stealing_ns = 4'000;
+    static constexpr std::uint32_t rest_ns = 200'000;  // between wakes for little
     static constexpr std::uint64_t longest_step = 1'000'000;
 
     std::atomic<task_state*> run_next_{nullptr};
     time_point measured_at_{};
     time_point took_oldest_at_{};
+    std::uint32_t woke_at_ = 0;  // a turn
     std::atomic<bool> at_next_{false};
     std::atomic<bool> thief_at_next_{false};
     lock thieves_;

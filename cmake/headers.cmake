@@ -20,6 +20,12 @@ set(sluice_public_headers
     sluice/sized_wait_group.hpp
     sluice/linearizable.hpp
     sluice/errgroup.hpp
+    sluice/fan.hpp
+    sluice/broadcast.hpp
+    sluice/circuit_breaker.hpp
+    sluice/race.hpp
+    sluice/rate_limiter.hpp
+    sluice/retry.hpp
     sluice/result_group.hpp
     sluice/scope.hpp
     sluice/semaphore.hpp
@@ -28,6 +34,10 @@ set(sluice_public_headers
     sluice/condition.hpp
     sluice/once.hpp
     sluice/singleflight.hpp
+    sluice/pipeline.hpp
+    sluice/worker_pool.hpp
+    sluice/reorder_buffer.hpp
+    sluice/shutdown.hpp
     sluice/testing.hpp)
 
 # Each needs another library: no header includes them, and they are compiled where that library is found.
@@ -39,6 +49,7 @@ set(sluice_gtest_headers
 set(sluice_adapter_headers ${sluice_asio_headers} ${sluice_gtest_headers})
 
 set(sluice_detail_headers
+    sluice/detail/about_errors.hpp
     sluice/detail/acquire.hpp
     sluice/detail/asymmetric.hpp
     sluice/detail/await.hpp
@@ -47,7 +58,9 @@ set(sluice_detail_headers
     sluice/detail/backoff.hpp
     sluice/detail/biased_lock.hpp
     sluice/detail/block.hpp
+    sluice/detail/broadcast_core.hpp
     sluice/detail/call_site.hpp
+    sluice/detail/called.hpp
     sluice/detail/channel_batches.hpp
     sluice/detail/channel_core.hpp
     sluice/detail/channel_facts.hpp
@@ -67,6 +80,9 @@ set(sluice_detail_headers
     sluice/detail/elastic_threads.hpp
     sluice/detail/element_source.hpp
     sluice/detail/expect.hpp
+    sluice/detail/fan_in.hpp
+    sluice/detail/fan_out.hpp
+    sluice/detail/fan_parts.hpp
     sluice/detail/flight_table.hpp
     sluice/detail/foreign_awaitable.hpp
     sluice/detail/foreign_awaiter.hpp
@@ -86,16 +102,20 @@ set(sluice_detail_headers
     sluice/detail/outside.hpp
     sluice/detail/object_names.hpp
     sluice/detail/once_core.hpp
+    sluice/detail/ordered.hpp
     sluice/detail/operation.hpp
     sluice/detail/operation_of.hpp
     sluice/detail/own_context.hpp
     sluice/detail/parker.hpp
     sluice/detail/platform.hpp
     sluice/detail/point_core.hpp
+    sluice/detail/portion.hpp
     sluice/detail/process_runtime.hpp
     sluice/detail/process_timers.hpp
     sluice/detail/promise.hpp
+    sluice/detail/race_core.hpp
     sluice/detail/random.hpp
+    sluice/detail/rate.hpp
     sluice/detail/registry.hpp
     sluice/detail/report.hpp
     sluice/detail/result_queue.hpp
@@ -104,13 +124,20 @@ set(sluice_detail_headers
     sluice/detail/select_cases.hpp
     sluice/detail/serving_thread.hpp
     sluice/detail/selector_core.hpp
+    sluice/detail/shutdown_phase.hpp
     sluice/detail/signals.hpp
     sluice/detail/simulated.hpp
     sluice/detail/simulator.hpp
+    sluice/detail/stage.hpp
     sluice/detail/stage_call.hpp
+    sluice/detail/pipeline_flow.hpp
+    sluice/detail/pipeline_stages.hpp
+    sluice/detail/pipeline_boundaries.hpp
+    sluice/detail/pipeline_ends.hpp
     sluice/detail/start.hpp
     sluice/detail/starting.hpp
     sluice/detail/stepwise.hpp
+    sluice/detail/surrounding.hpp
     sluice/detail/suspicions.hpp
     sluice/detail/task_end.hpp
     sluice/detail/task_state.hpp
@@ -123,4 +150,5 @@ set(sluice_detail_headers
     sluice/detail/undelivered.hpp
     sluice/detail/waiter.hpp
     sluice/detail/wait_graph.hpp
-    sluice/detail/worker.hpp)
+    sluice/detail/worker.hpp
+    sluice/detail/worker_pool_core.hpp)

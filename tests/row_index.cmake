@@ -5,7 +5,7 @@
 
 cmake_minimum_required(VERSION 3.25)
 set(tests_dir "${CMAKE_CURRENT_LIST_DIR}")
-set(row "(CH|CL|SE|MX|SY)-[0-9][0-9]b?|T[0-9]+")
+set(row "(CH|CL|SE|MX|SY|EG|RL|CB|PL)-[0-9][0-9]b?|T[0-9]+")
 
 # Calls `tests_of_<row>` the tests of each row, and `rows_seen` all rows that a test carries.
 set(rows_seen "")
@@ -25,9 +25,9 @@ file(GLOB sources "${tests_dir}/unit/*_test.cpp" "${tests_dir}/property/*_test.c
 foreach(source IN LISTS sources)
     file(READ "${source}" text)
     string(REGEX REPLACE "[][;]" "," text "${text}")    # CMake's own signs
-    string(REGEX MATCHALL "(// [^\n]*\n)+(TYPED_)?TEST(_F|_P)?\\([A-Za-z0-9]+,[ \n]*[A-Za-z0-9]+\\)" blocks "${text}")
+    string(REGEX MATCHALL "(// [^\n]*\n)+(TYPED_|SIMULATED_|SIMULATED_BLOCKING_)?TEST(_F|_P)?\\([A-Za-z0-9]+,[ \n]*[A-Za-z0-9]+[,)]" blocks "${text}")
     foreach(block IN LISTS blocks)
-        string(REGEX MATCH "TEST[_FP]*\\(([A-Za-z0-9]+),[ \n]*([A-Za-z0-9]+)\\)$" name "${block}")
+        string(REGEX MATCH "TEST[_FP]*\\(([A-Za-z0-9]+),[ \n]*([A-Za-z0-9]+)[,)]$" name "${block}")
         set(test "${CMAKE_MATCH_1}.${CMAKE_MATCH_2}")
         string(REPLACE "${name}" "" comment "${block}")
         note_rows("${comment}" "${test}")

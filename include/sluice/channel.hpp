@@ -187,6 +187,17 @@ struct counted_ends {
         end.core_ = core;
         return end;
     }
+    /// The receiver is counted, the sender is not: it closes by itself. Adopts the reference of a fresh one.
+    template <class T>
+    static std::pair<sender<T>, receiver<T>> of_output(core_of<T>* fresh) noexcept {
+        std::pair<sender<T>, receiver<T>> ends;
+        ends.second.core_ = fresh;
+        fresh->counted_receivers.store(1, std::memory_order_relaxed);
+        ends.second.counted_ = true;
+        fresh->retain();
+        ends.first.core_ = fresh;
+        return ends;
+    }
 };
 
 }  // namespace detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// options.hpp: how shall a run or a runtime be?
+// options.hpp: how shall a run or a runtime be, and what has no limit?
 #pragma once
 
 #include <chrono>
@@ -9,6 +9,12 @@
 #include <string_view>
 
 namespace sluice {
+
+/// Tag for no limit.
+struct unlimited_t {
+    explicit unlimited_t() = default;
+};
+inline constexpr unlimited_t unlimited{};
 
 /// Who else than the tasks of a run can wake its tasks.
 ///

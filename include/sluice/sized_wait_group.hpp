@@ -2,6 +2,7 @@
 // sized_wait_group.hpp: how are at most so many of them done at a time, and when have all ended?
 #pragma once
 
+#include "options.hpp"
 #include "semaphore.hpp"
 #include "wait_group.hpp"
 
@@ -11,12 +12,6 @@ namespace detail {
 template <class F, class... Args>
 class bounded_start;
 }
-
-/// Tag for no limit.
-struct unlimited_t {
-    explicit unlimited_t() = default;
-};
-inline constexpr unlimited_t unlimited{};
 
 /// A wait group with a limit: starting or adding waits for a slot, in arrival order.
 ///

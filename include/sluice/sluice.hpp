@@ -3,16 +3,24 @@
 #pragma once
 
 #include <sluice/after_func.hpp>
+#include <sluice/broadcast.hpp>
 #include <sluice/channel.hpp>
+#include <sluice/circuit_breaker.hpp>
 #include <sluice/condition.hpp>
 #include <sluice/context.hpp>
 #include <sluice/errgroup.hpp>
+#include <sluice/fan.hpp>
 #include <sluice/linearizable.hpp>
 #include <sluice/mutex.hpp>
 #include <sluice/once.hpp>
 #include <sluice/options.hpp>
+#include <sluice/pipeline.hpp>
+#include <sluice/race.hpp>
+#include <sluice/rate_limiter.hpp>
+#include <sluice/reorder_buffer.hpp>
 #include <sluice/result_group.hpp>
 #include <sluice/resumption.hpp>
+#include <sluice/retry.hpp>
 #include <sluice/runtime.hpp>
 #include <sluice/scope.hpp>
 #include <sluice/select.hpp>
@@ -20,6 +28,7 @@
 #include <sluice/selector.hpp>
 #include <sluice/semaphore.hpp>
 #include <sluice/shared_mutex.hpp>
+#include <sluice/shutdown.hpp>
 #include <sluice/singleflight.hpp>
 #include <sluice/sized_wait_group.hpp>
 #include <sluice/status.hpp>
@@ -27,3 +36,4 @@
 #include <sluice/testing.hpp>
 #include <sluice/timer.hpp>
 #include <sluice/wait_group.hpp>
+#include <sluice/worker_pool.hpp>

@@ -147,43 +147,55 @@ private:
     receiver<clock::time_point> ticks_;
 };
 
-/// `co_await timeout(50ms, ch.async_receive())`: the operation's own result, with `timed_out` when the time was up.
+/// `co_await deadline(t, ch.async_receive())`: the operation's own result, with `timed_out` when `t` had come first.
 /// A result is never lost: the operation either took effect or did not.
-template <class Rep, class Period, class Op>
+template <class Op>
     requires detail::task_awaitable<Op> && requires(std::remove_cvref_t<Op>& op) { op.ended_by(status::timed_out); }
-[[nodiscard]] auto timeout(std::chrono::duration<Rep, Period> d, Op&& operation) {
-    return detail::ended_early<std::remove_cvref_t<Op>>{std::forward<Op>(operation), nullptr,
-                                                        detail::deadline_after(d)};
+[[nodiscard]] auto deadline(clock::time_point t, Op&& operation) {
+    return detail::ended_early<std::remove_cvref_t<Op>>{std::forward<Op>(operation), nullptr, t};
 }
 
-template <class Rep, class Period, class Op>
-[[nodiscard]] auto timeout(std::chrono::duration<Rep, Period> d, detail::ended_early<Op>&& operation) {
-    return std::move(operation).limited_to(detail::deadline_after(d));
+template <class Op>
+[[nodiscard]] auto deadline(clock::time_point t, detail::ended_early<Op>&& operation) {
+    return std::move(operation).limited_to(t);
 }
 
-template <class Rep, class Period, class Op>
-[[nodiscard]] auto timeout(std::chrono::duration<Rep, Period> d, detail::stepwise<Op>&& operation) {
-    return std::move(operation).limited_to(detail::deadline_after(d));
+template <class Op>
+[[nodiscard]] auto deadline(clock::time_point t, detail::stepwise<Op>&& operation) {
+    return std::move(operation).limited_to(t);
 }
 
-/// `co_await timeout(50ms, load(url))`: what has no outcome `timed_out` of its own, above all a task, a handle, a select.
+/// `co_await deadline(t, load(url))`: what has no outcome `timed_out` of its own, above all a task, a handle, a select.
 ///
 /// Returns: a `received<T>` with the result, or for `void` `status::ok`; `timed_out` when the time was up.
 /// Cancellation: a task is awaited in the task that awaits it, whose waits throw `canceled` when the time is up; what
 ///     a handle belongs to is cancelled then. So it has ended when the await does. A result that came all the same is given. The end
 ///     of the surrounding context throws `canceled`, as everywhere; under a shield only the time counts.
 /// Exceptions: what it throws otherwise is rethrown.
-/// Since the time runs from this call, a deadline that has passed when it is awaited still lets it do what needs no wait.
-template <class Rep, class Period, class A>
+/// One that has passed when it is awaited still lets it go on to its first wait.
+template <class A>
     requires((detail::task_awaitable<A> && !requires(std::remove_cvref_t<A>& op) { op.ended_by(status::timed_out); }) ||
              (detail::task_result<std::remove_cvref_t<A>>::is_task && !std::is_lvalue_reference_v<A>))
+[[nodiscard]] auto deadline(clock::time_point t, A&& awaitable) {
+    return detail::timed_awaitable<A>{std::forward<A>(awaitable), t};
+}
+
+/// `co_await timeout(50ms, load(url))`: the same for so long from this call.
+template <class Rep, class Period, class A>
+    requires(detail::task_awaitable<A> ||
+             (detail::task_result<std::remove_cvref_t<A>>::is_task && !std::is_lvalue_reference_v<A>))
 [[nodiscard]] auto timeout(std::chrono::duration<Rep, Period> d, A&& awaitable) {
-    return detail::timed_awaitable<A>{std::forward<A>(awaitable), detail::deadline_after(d)};
+    return sluice::deadline(detail::deadline_after(d), std::forward<A>(awaitable));
 }
 
 /// Not for an awaitable of another library: it ends when it ends, and until then it uses the frame of who awaits it.
 template <class Rep, class Period, detail::foreign_awaitable A>
 void timeout(std::chrono::duration<Rep, Period>, A&&) {
+    static_assert(!detail::foreign_awaitable<A>,
+                  "sluice cannot end what another library waits for; limit it by the means of that library");
+}
+template <detail::foreign_awaitable A>
+void deadline(clock::time_point, A&&) {
     static_assert(!detail::foreign_awaitable<A>,
                   "sluice cannot end what another library waits for; limit it by the means of that library");
 }

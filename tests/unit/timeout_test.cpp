@@ -359,4 +359,22 @@ TEST(TimeoutOfASelect, GivesThePositionInTime) {
     EXPECT_TRUE(run(main));
 }
 
+TEST(Deadline, IsATimeoutWithATimePoint) {
+    const auto main = []() -> task<bool> {
+        const auto at = sluice::clock::now() + 5s;
+        const channel<int> ch{1};
+        const auto none = co_await sluice::deadline(at, ch.async_receive());
+        const bool in_time = sluice::clock::now() == at;
+        static_cast<void>(co_await ch.async_send(6));
+        const received<int> passed = co_await sluice::deadline(at, receive_one(ch));
+        const auto some = co_await sluice::deadline(at + 1s, ch.async_receive_some(3));
+        const auto inner = co_await sluice::deadline(at + 3s, sluice::deadline(at + 2s, ch.async_receive()));
+        const bool first_counts = sluice::clock::now() == at + 2s;
+        const status late = co_await sluice::deadline(at + 3s, wait_for_ever());
+        co_return none == status::timed_out&& in_time&& passed == status::timed_out&& some.size() == 1 &&
+            first_counts&& inner == status::timed_out&& late == status::timed_out;
+    };
+    EXPECT_TRUE(in_virtual_time(main));
+}
+
 }  // namespace

@@ -41,6 +41,7 @@ public:
     bool try_commit(wake_chain& woken) noexcept {
         const std::size_t before = count_;
         must_wait_ = false;
+        count_ += core_->push_some(source_.ready(), source_);
         while (source_.ready() != 0) {
             switch (core_->try_send(*this, woken, dropped_)) {
                 case core::send_state::sent:

@@ -81,6 +81,10 @@ private:
 template <class T>
 using received_element = received<std::conditional_t<std::is_same_v<T, no_value>, void, T>>;
 
+/// An element that tells how many were dropped before it: its member `missed`.
+template <class T>
+inline constexpr bool counts_missed = false;
+
 template <class T>
 class receive_operation;
 template <class T>
@@ -109,8 +113,9 @@ public:
     using slot = parcel<T>;
     static constexpr std::size_t unlimited = channel_facts::unlimited;
 
-    channel_core(std::size_t capacity, overflow policy, place made_at)
-        : channel_base{capacity, made_at}, policy_{policy} {
+    /// `tells_of_close`: `has_closed` is called.
+    channel_core(std::size_t capacity, overflow policy, place made_at, bool tells_of_close = false)
+        : channel_base{capacity, made_at}, policy_{policy}, tells_of_close_{tells_of_close} {
         static_assert(std::is_nothrow_destructible_v<T>,
                       "a channel destroys values where nobody can catch: the destructor of an element must not throw");
         if (capacity != unlimited && capacity != 0) ring_ = allocate(room_ = capacity);
@@ -186,6 +191,22 @@ public:
         return try_send_to_full(source, dropped_value);
     }
 
+    /// Under the lock: as many of the source's values as go into the ring without meeting anybody.
+    template <class Source>
+    SLUICE_ALWAYS_INLINE std::size_t push_some(std::size_t most, Source& source) noexcept {
+        const std::size_t held = count.load(std::memory_order_relaxed);
+        if (closed.load(std::memory_order_relaxed) || !receivers.empty()) return 0;
+        const std::size_t n = std::min(most, room_ - held);
+        std::size_t at = head_ + held;
+        if (at >= room_) at -= room_;
+        for (std::size_t i = 0; i < n; ++i) {
+            std::construct_at(ring_ + at, source.take());
+            if (++at == room_) at = 0;
+        }
+        count.store(held + n, std::memory_order_relaxed);
+        return n;
+    }
+
     /// Without the lock: what its favourite can do without meeting anybody. False: it takes try_send under the lock.
     template <class Source>
     SLUICE_ALWAYS_INLINE bool send_at_once(Source& source, thread_id me) noexcept {
@@ -218,6 +239,10 @@ private:
         dropped_value.emplace(pop());
         ++dropped;
         push(source.take_value());
+        if constexpr (counts_missed<T>) {
+            T&& oldest = ring_[head_].open();
+            oldest.missed += dropped_value->open().missed + 1;
+        }
         return send_state::sent;
     }
 
@@ -242,6 +267,17 @@ public:
     template <class Out>
     std::size_t take_some(std::size_t most, Out&& out, wake_chain& woken) noexcept {
         std::size_t taken = 0;
+        if (senders.empty()) {
+            const std::size_t held = count.load(std::memory_order_relaxed);
+            for (const std::size_t n = std::min(most, held); taken < n; ++taken) {
+                slot* const at = ring_ + head_;
+                out(std::move(*at));
+                std::destroy_at(at);
+                if (++head_ == room_) head_ = 0;
+            }
+            count.store(held - taken, std::memory_order_relaxed);
+            return taken;
+        }
         while (taken < most && count.load(std::memory_order_relaxed) != 0) {
             out(pop());
             ++taken;
@@ -261,6 +297,7 @@ public:
         wake_chain woken;
         bool first = false;
         bool discarding = false;
+        bool is_told = false;
         {
             const hold guard{mutex};
             first = !closed.load(std::memory_order_relaxed);
@@ -278,6 +315,9 @@ public:
                     woken.push(*n.who, later);
                 });
             }
+            // Whoever is woken may drop the last handle.
+            is_told = first && tells_of_close_;
+            if (is_told) retain();
             if (discard_values && count.load(std::memory_order_relaxed) != 0) {
                 discarded_ = count.exchange(0, std::memory_order_relaxed);
                 retain();
@@ -287,6 +327,10 @@ public:
         woken.wake_all();
         if (discarding)
             end_nested(*this, [](nested_end& me) noexcept { static_cast<channel_core&>(me).drop_discarded(); });
+        if (is_told) {
+            has_closed();
+            release();
+        }
         return first;
     }
 
@@ -317,6 +361,10 @@ public:
         if (fresh) deallocate(fresh, fresh_room);
     }
 
+protected:
+    /// Without the lock, once, by whoever has closed it: for channels that others work for.
+    virtual void has_closed() noexcept {}
+
 private:
     static slot* allocate(std::size_t n) { return std::allocator<slot>{}.allocate(n); }
     static void deallocate(slot* p, std::size_t n) noexcept { std::allocator<slot>{}.deallocate(p, n); }
@@ -339,7 +387,8 @@ private:
     template <class F>
     static void accept(wait_node& n, wake_chain& woken, F&& to) noexcept {
         auto& sender = static_cast<send_node<T>&>(n);
-        to(sender.take_value());
+        if (sender.brings_value()) [[likely]]
+            to(sender.take_value());
         sender.set_sent();
         woken.push(*n.who);
     }
@@ -365,6 +414,7 @@ private:
     }
 
     const overflow policy_;
+    const bool tells_of_close_;
     std::size_t room_ = 0;       // slots in the ring
     std::size_t head_ = 0;       // the oldest value
     std::size_t discarded_ = 0;  // how many values close() has left for drop_discarded()

@@ -25,11 +25,13 @@ public:
 
     /// Under the channel's lock, once: the value leaves its owner.
     virtual slot take_value() noexcept = 0;
+    /// False: it waits for room alone.
+    bool brings_value() const noexcept { return why_ != status::empty; }
 
 protected:
     send_node() noexcept = default;
     ~send_node() = default;
-    status why_ = status::full;
+    status why_ = status::full;  // while it waits; empty: it has no value to send
 };
 
 /// A value that its sender lends: `T&&` is moved from when it is delivered, and only then. What is moved out under the

@@ -51,8 +51,8 @@ FetchContent_Declare(nlohmann_json SYSTEM
     URL_HASH SHA256=d69f9deb6a75e2580465c6c4c5111b89c4dc2fa94e3a85fcd2ffcd9a143d9273
     FIND_PACKAGE_ARGS 3.9 QUIET GLOBAL)
 
-# Asio is used where it is installed, and not fetched: only the tests of its adapter need it. With it there is a target
-# asio::asio.
+# Asio is used where it is installed, and not fetched: only the tests of its adapter and the examples that speak HTTP need
+# it. With it there is a target asio::asio.
 find_path(SLUICE_ASIO_HEADERS asio.hpp)
 mark_as_advanced(SLUICE_ASIO_HEADERS)
 if(SLUICE_ASIO_HEADERS AND NOT TARGET asio::asio)

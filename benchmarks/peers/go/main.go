@@ -44,6 +44,9 @@ var rows = []struct {
 	{"limit_100_by_sized_wait_group", steps, func() { throughASizedWaitGroup(steps) }},
 	{"limit_100_by_errgroup", steps, func() { throughAnErrgroup(steps) }},
 	{"wait_on_a_semaphore_of_100", steps, func() { onOneSemaphore(steps) }},
+	{"pipeline_of_5_over_channels_of_64", steps, func() { pipelineOf5(64, steps) }},
+	{"pipeline_unordered_8", steps, func() { through8Workers(steps) }},
+	{"race_three_ready", steps, func() { raceThreeReady(steps) }},
 	{"primes_up_to_22307", 1, func() { sieve(scaled(22_307), noEnd) }},
 	{"first_2500_primes", 1, func() { sieve(noEnd, scaled(2_500)) }}, // last: leaves its goroutines behind
 }
@@ -420,3 +423,97 @@ func start(group *sync.WaitGroup, f func()) {
 
 // sink keeps a result that nobody reads from being optimized away.
 var sink int
+
+// stage applies f to what comes, as the stages of the pipelines do.
+func stage(in <-chan uint64, out chan<- uint64, f func(uint64) (uint64, bool)) {
+	for item := range in {
+		if result, keep := f(item); keep {
+			out <- result
+		}
+	}
+	close(out)
+}
+
+func pipelineOf5(capacity, items int) {
+	stages := []func(uint64) (uint64, bool){
+		func(v uint64) (uint64, bool) { return v + 1, true },
+		func(v uint64) (uint64, bool) { return v ^ v>>7, true },
+		func(v uint64) (uint64, bool) { return v * 3, true },
+		func(v uint64) (uint64, bool) { return v, v%2 == 1 },
+	}
+	source := make(chan uint64, capacity)
+	go func() {
+		for i := range items {
+			source <- uint64(i)
+		}
+		close(source)
+	}()
+	var in <-chan uint64 = source
+	for _, f := range stages {
+		out := make(chan uint64, capacity)
+		go stage(in, out, f)
+		in = out
+	}
+	total := uint64(0)
+	for v := range in {
+		total += v / 2
+	}
+	keep(total)
+}
+
+var kept uint64
+
+func keep(v uint64) { kept += v }
+
+// workOn is about 130 ns of work: each step waits for the one before.
+func workOn(item uint64) uint64 {
+	for range 100 {
+		item = item*6364136223846793005 + 1442695040888963407
+	}
+	return item
+}
+
+func through8Workers(items int) {
+	in, out := make(chan uint64, 64), make(chan uint64, 64)
+	go func() {
+		for i := range items {
+			in <- uint64(i)
+		}
+		close(in)
+	}()
+	var workers sync.WaitGroup
+	for range 8 {
+		start(&workers, func() {
+			for item := range in {
+				out <- workOn(item)
+			}
+		})
+	}
+	go func() {
+		workers.Wait()
+		close(out)
+	}()
+	total := uint64(0)
+	for v := range out {
+		total += v
+	}
+	keep(total)
+}
+
+func raceThreeReady(times int) {
+	for range times {
+		ctx, cancel := context.WithCancel(context.Background())
+		answers := make(chan int, 3)
+		var racers sync.WaitGroup
+		for i := range 3 {
+			start(&racers, func() {
+				if ctx.Err() == nil {
+					answers <- i
+				}
+			})
+		}
+		keep(uint64(<-answers))
+		cancel()
+		racers.Wait()
+	}
+}

@@ -120,6 +120,7 @@ set(sluice_detail_headers
     sluice/detail/report.hpp
     sluice/detail/result_queue.hpp
     sluice/detail/run_queue.hpp
+    sluice/detail/runtime_life.hpp
     sluice/detail/scheduler.hpp
     sluice/detail/select_cases.hpp
     sluice/detail/serving_thread.hpp

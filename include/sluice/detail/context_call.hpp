@@ -63,7 +63,7 @@ private:
     void start(task_state& t) noexcept {
         {
             const hold open{gate_->mutex};
-            if (gate_->runtime) return start_in(*gate_->runtime, t);  // S7
+            if (gate_->runtime) return start_in(*gate_->runtime, t);  // runtime_life.hpp, R2
         }
         if (!process_runtime::with_core([&](runtime_core& rt) noexcept { start_in(rt, t); })) drop(t);
     }

@@ -3,7 +3,7 @@
 //
 // One thread of each runtime looks at it from outside and sleeps when there is nothing to see. What it remembers from
 // look to look is its own: nobody else reads it, and no lock guards it. What it finds out, it does through the
-// scheduler, whose numbers (S1 to S7) are those of scheduler.hpp.
+// scheduler, whose numbers (S1 to S5, R1) are those of scheduler.hpp and runtime_life.hpp.
 // V1  It looks every millisecond while any worker is busy: at timers nobody had time for, and at workers that hold ready
 //     tasks behind one that has been running since the last look, which an idle worker may take, run-next included.
 // V2  A worker whose thread sleeps in the kernel while it runs a task is held by a call that blocks: the task is not
@@ -19,6 +19,7 @@
 #pragma once
 
 #include "report.hpp"
+#include "runtime_life.hpp"
 #include "scheduler.hpp"
 #include "suspicions.hpp"
 #include "task_end.hpp"
@@ -182,7 +183,7 @@ private:
         const auto now = std::chrono::steady_clock::now();
         const auto quiet_for = std::max<time_point::duration>(now - quiet_since, std::chrono::milliseconds{10});
         const auto later = now + std::min<time_point::duration>(quiet_for, std::chrono::seconds{1});
-        const auto ended = core_.ended_tasks();  // S6
+        const auto ended = core_.ended_tasks();  // R1
         const auto alive = core_.started_tasks() - ended;
         if (alive == 0) return no_deadline;
         const auto first = core_.look_at_all_tasks();

@@ -6,6 +6,7 @@
 // H1  `ended` mirrors the context: set (seq_cst) before the shards are walked, so that a task either sees it in its
 //     look after publishing, or is seen by the walk (waiter.hpp, W6).
 // H2  A registered task is alive while the shard's lock is held: it needs that lock to leave.
+// H3  A home that is made when its runtime has been closed has ended from the start.
 // One shard serves until it is contended; then each worker gets its own.
 #pragma once
 
@@ -13,6 +14,7 @@
 #include <memory>
 #include <new>
 
+#include "../status.hpp"
 #include "task_state.hpp"
 #include "thread_state.hpp"
 
@@ -91,10 +93,10 @@ public:
     bool is_root = false;         // lives as long as the runtime, not counted
     std::atomic<std::uint32_t> references{1};
     home* next_of_context = nullptr;  // under the context's lock
-    home* next_of_runtime = nullptr;  // under the runtime's lock
-    home* prev_of_runtime = nullptr;
 
 private:
+    friend class home_list;
+
     static constexpr std::size_t width = 8;  // fits task_state::shard_
     struct shard {
         lock mutex;
@@ -124,6 +126,49 @@ private:
 
     shard narrow_;
     std::atomic<wide_shards*> wide_{nullptr};
+    home* next_ = nullptr;  // of the runtime; under the list's lock
+    home* prev_ = nullptr;
+};
+
+/// Those of a runtime.
+class home_list {
+public:
+    /// Adopts a reference to `under`.
+    home& make(runtime_core& in, context_node* under) {
+        auto* const h = new home{&in, under};
+        const hold guard{mutex_};
+        if (is_closed_) h->ended.store(static_cast<std::uint32_t>(context_error::canceled), std::memory_order_seq_cst);
+        h->next_ = first_;
+        if (first_) first_->prev_ = h;
+        first_ = h;
+        return *h;
+    }
+    void drop(home& h) noexcept {
+        {
+            const hold guard{mutex_};
+            if (h.prev_) h.prev_->next_ = h.next_;
+            else first_ = h.next_;
+            if (h.next_) h.next_->prev_ = h.prev_;
+        }
+        delete &h;
+    }
+    /// H3. Claims every task that has parked in one of them, whatever its context says.
+    void close(wake_chain& woken) noexcept {
+        const hold guard{mutex_};
+        is_closed_ = true;
+        for (home* h = first_; h; h = h->next_)
+            h->cancel_tasks(static_cast<std::uint32_t>(context_error::canceled), claim::stoppable, woken);
+    }
+    template <class F>
+    void for_each_task(F f) {
+        const hold guard{mutex_};
+        for (home* h = first_; h; h = h->next_) h->for_each_task(f);
+    }
+
+private:
+    lock mutex_;
+    home* first_ = nullptr;
+    bool is_closed_ = false;
 };
 
 }  // namespace sluice::detail

@@ -127,14 +127,10 @@ inline std::string runtime_core::dump(bool all_stand_still) {
     std::unordered_map<const void*, std::size_t> running;  // and their numbers
     for (const auto& w : workers_)
         if (const void* const t = w->runs_now.load(std::memory_order_relaxed)) running[t] = 0;
-    {
-        const hold guard{homes_mutex_};
-        for (home* h = homes_; h; h = h->next_of_runtime)
-            h->for_each_task([&](task_state& t) {
-                describe(t, ++number, all_stand_still, out);
-                if (const auto found = running.find(&t); found != running.end()) found->second = number;
-            });
-    }
+    homes_.for_each_task([&](task_state& t) {
+        describe(t, ++number, all_stand_still, out);
+        if (const auto found = running.find(&t); found != running.end()) found->second = number;
+    });
     std::erase_if(running, [](const auto& one) { return one.second == 0; });
     std::vector<std::pair<const worker*, bool>> serving;
     serving.reserve(workers_.size());

@@ -13,10 +13,6 @@
 //     there, so a push from outside either finds it in the list or is found by it. A push by a worker to its own
 //     queue needs no such care: that worker itself is awake, and monitor.hpp repairs what parallelism is lost.
 // S5  No worker is woken for a single ready task its owner will run next; work moves when there is a queue to move.
-// S6  alive = started - ended, summed over all counters, the ended ones first: equal sums prove that nothing was
-//     alive in between (the counters only grow, and who starts a task does so before it or its starter ends).
-// S7  The gate outlives the runtime. Who holds its lock and finds the runtime there may start something in it: close()
-//     takes the runtime out under that lock, and only when nothing is alive.
 #pragma once
 
 #include <array>
@@ -43,7 +39,7 @@ namespace sluice {
 
 namespace detail {
 
-/// The way into a runtime for those who may come after its end (S7).
+/// The way into a runtime for those who may come after its end (runtime_life.hpp, R2).
 struct runtime_gate {
     lock mutex;
     runtime_core* runtime;
@@ -60,37 +56,7 @@ public:
           is_nested_{this_thread_state().runtime != nullptr},
           timers_{timer_queue::make(&earlier_timer, this)},
           threads_{options_.max_threads, options_.pin_workers ? &cores_ : nullptr} {
-        gate_->runtime = this;
-        SLUICE_EXPECT(in || !this_thread_state().simulation,
-                      "a runtime starts threads of its own, which a simulation cannot order: use `go` and await there");
-        if (in) options_.workers = 0;
-        else if (options_.workers == 0) options_.workers = std::max(1u, std::thread::hardware_concurrency());
-        if (options_.ready_budget == 0) options_.ready_budget = 1;
-        static_cast<void>(process_timers::queue());  // made before us, so it is there when a static runtime ends
-        auto* const root = new context_node{nullptr};
-        root_ = &make_home(root);
-        root_->is_root = true;
-        root->homes = root_;
-        idle_.reserve(2 * std::size_t{options_.workers});
-        // As many spare ones again (monitor.hpp, V2).
-        for (unsigned i = 0; i < 2 * options_.workers; ++i)
-            workers_.push_back(std::make_unique<worker>(*this, i, options_.seed));
-        serving_ = known_ = options_.workers;
-        try {
-            {
-                auto& known = all_cores();
-                const hold guard{known.mutex};
-                known.cores.push_back(this);
-            }
-            for (unsigned i = 0; i < options_.workers; ++i) {
-                workers_[i]->serves = true;
-                threads_.submit({&serve_job, workers_[i].get()});
-            }
-            if (!in) start_monitor();
-        } catch (...) {
-            stop();
-            throw;
-        }
+        begin(in);
     }
     ~runtime_core() { stop(); }
     runtime_core(const runtime_core&) = delete;
@@ -191,45 +157,12 @@ public:
 
     // --- life -----------------------------------------------------------------------------------------------------
 
-    /// A thread that waits for the end of a main task, from its start on; for the monitor (V3). The caller has its handle.
-    class main_run {
-    public:
-        main_run(runtime_core& in, task_state& main) noexcept
-            : in_{in}, main_{main}, is_in_a_task_{this_thread_state().runtime != nullptr} {
-            const hold guard{in_.mutex_};
-            next_ = std::exchange(in_.runs_, this);
-            if (std::exchange(in_.monitor_sleeps_, false)) in_.monitor_parker_.unpark();
-        }
-        ~main_run() {
-            const hold guard{in_.mutex_};
-            main_run** at = &in_.runs_;
-            while (*at != this) at = &(*at)->next_;
-            *at = next_;
-        }
-        main_run(const main_run&) = delete;
-        main_run& operator=(const main_run&) = delete;
-
-        void rethrow_deadlock() const {
-            std::exception_ptr deadlock;
-            {
-                const hold guard{in_.mutex_};
-                deadlock = deadlock_;
-            }
-            if (deadlock) std::rethrow_exception(deadlock);
-        }
-
-    private:
-        friend class monitor;
-
-        runtime_core& in_;
-        task_state& main_;
-        const bool is_in_a_task_;      // its thread may wake others
-        main_run* next_;               // under the runtime's lock
-        std::exception_ptr deadlock_;  // likewise: it has been judged
-        bool is_stopped_ = false;      // of the monitor
-    };
+    class main_run;  // runtime_life.hpp
 
     home& root() noexcept { return *root_; }
+    /// Adopts a reference to `under`.
+    home& make_home(context_node* under) { return homes_.make(*this, under); }
+    void drop_home(home& h) noexcept { homes_.drop(h); }
     const std::shared_ptr<runtime_gate>& gate() const noexcept { return gate_; }
     timer_queue& timers() noexcept { return timers_; }
     const runtime_options& options() const noexcept { return options_; }
@@ -240,37 +173,11 @@ public:
               std::string_view what = "a task ended with an exception that nobody awaited") noexcept;  // task_end.hpp
 
     /// Ends the run with an exception that nobody awaited.
-    void fail(const std::exception_ptr& error) noexcept {
-        {
-            const hold guard{mutex_};
-            if (failure_) return;
-            failure_ = error;
-        }
-        context_tree::cancel(*root_->context, context_error::canceled, error);
-    }
-    std::exception_ptr failure() const noexcept {
-        const hold guard{mutex_};
-        return failure_;
-    }
-
+    void fail(const std::exception_ptr& error) noexcept;
+    std::exception_ptr failure() const noexcept;
     /// Cancels what is left, waits until nothing is alive, and reports again and again what does not end. Called by
     /// one thread, not a task of this runtime.
-    void close() {
-        cancel_everything();
-        auto next_report = std::chrono::steady_clock::now() + options_.grace;
-        while (!shut_if_nothing_is_alive()) {
-            {
-                const hold guard{mutex_};
-                closer_waits_ = true;
-            }
-            if (!nothing_alive() && !closer_.park_until(next_report)) {
-                report("sluice: the run has ended, but these tasks have not (they were cancelled):\n");
-                next_report = std::chrono::steady_clock::now() + options_.grace;
-            }
-            const hold guard{mutex_};
-            closer_waits_ = false;
-        }
-    }
+    void close();
 
     std::uint64_t started_tasks() const noexcept {
         std::uint64_t sum = outside_started_.load(std::memory_order_acquire);
@@ -309,35 +216,9 @@ public:
     void end_task(task_state& t) noexcept;
     void wake_joiners(task_state& t) noexcept;
 
-    // --- homes ----------------------------------------------------------------------------------------------------
-
-    /// Adopts a reference to `under`.
-    home& make_home(context_node* under) {
-        auto* const h = new home{this, under};
-        const hold guard{homes_mutex_};
-        if (closing_) h->ended.store(static_cast<std::uint32_t>(context_error::canceled), std::memory_order_seq_cst);
-        h->next_of_runtime = homes_;
-        if (homes_) homes_->prev_of_runtime = h;
-        homes_ = h;
-        return *h;
-    }
-    void drop_home(home& h) noexcept {
-        {
-            const hold guard{homes_mutex_};
-            if (h.prev_of_runtime) h.prev_of_runtime->next_of_runtime = h.next_of_runtime;
-            else homes_ = h.next_of_runtime;
-            if (h.next_of_runtime) h.next_of_runtime->prev_of_runtime = h.prev_of_runtime;
-        }
-        delete &h;
-    }
-
     simulated* simulation() const noexcept { return simulation_; }
     /// Other runtimes need not ask any more whether anything lives here: it will never end.
-    void disown() noexcept {
-        auto& known = all_cores();
-        const hold guard{known.mutex};
-        std::erase(known.cores, this);
-    }
+    void disown() noexcept;
 
 private:
     friend class simulator;
@@ -661,13 +542,11 @@ private:
     };
     snapshot look_at_all_tasks() noexcept {
         snapshot seen;
-        const hold guard{homes_mutex_};
-        for (home* h = homes_; h; h = h->next_of_runtime)
-            h->for_each_task([&](task_state& t) {
-                const ticket word = t.word();
-                seen.waiting += (word & claim::state_mask) == claim::waiting;
-                seen.words += (reinterpret_cast<std::uintptr_t>(&t) ^ word) * 0x9e3779b97f4a7c15u;
-            });
+        homes_.for_each_task([&](task_state& t) {
+            const ticket word = t.word();
+            seen.waiting += (word & claim::state_mask) == claim::waiting;
+            seen.words += (reinterpret_cast<std::uintptr_t>(&t) ^ word) * 0x9e3779b97f4a7c15u;
+        });
         return seen;
     }
 
@@ -680,31 +559,15 @@ private:
         return *known;
     }
 
-    // --- the end --------------------------------------------------------------------------------------------------
+    // --- life: runtime_life.hpp -----------------------------------------------------------------------------------
 
+    void begin(simulated* in);
+    bool shut_if_nothing_is_alive() noexcept;
+    void cancel_everything() noexcept;
+    void stop() noexcept;
     bool nothing_alive() const noexcept {
-        const auto ended = ended_tasks();  // S6: first
+        const auto ended = ended_tasks();  // R1: first
         return started_tasks() == ended;
-    }
-
-    bool shut_if_nothing_is_alive() noexcept {
-        if (!nothing_alive()) return false;
-        const hold guard{gate_->mutex};
-        if (!nothing_alive()) return false;
-        gate_->runtime = nullptr;  // S7
-        return true;
-    }
-
-    void cancel_everything() noexcept {
-        context_tree::cancel(*root_->context, context_error::canceled, failure());
-        wake_chain woken;
-        {
-            const hold guard{homes_mutex_};
-            closing_ = true;
-            for (home* h = homes_; h; h = h->next_of_runtime)
-                h->cancel_tasks(static_cast<std::uint32_t>(context_error::canceled), claim::stoppable, woken);
-        }
-        woken.wake_all();
     }
 
     void report(std::string_view head) { say(std::string{head} + dump()); }
@@ -729,30 +592,6 @@ private:
     }
     void tell_of_a_stand_in(const task_state& blocks) const noexcept;  // report.hpp
     void tell_of_a_held_worker(place started_at) const noexcept;       // report.hpp
-
-    void stop() noexcept {
-        disown();
-        std::vector<worker*> idle;
-        {
-            const hold guard{mutex_};
-            stopping_ = true;
-            monitor_sleeps_ = false;
-            while (auto* w = pick_idle()) idle.push_back(w);
-        }
-        for (auto* w : idle) w->parker.unpark();
-        monitor_parker_.unpark();
-        monitor_tick_.unpark();
-        if (monitor_.joinable()) monitor_.join();
-        threads_.join();
-        auto* const root_context = root_->context;
-        {
-            const hold guard{root_context->mutex};
-            root_context->homes = nullptr;  // every other home of this runtime went with its last task
-        }
-        drop_home(*root_);
-        context_tree::release(root_context);
-        timers_.retire(process_timers::queue());
-    }
 
     runtime_options options_;
     const bool is_run_;
@@ -786,9 +625,7 @@ private:
 
     const std::shared_ptr<runtime_gate> gate_ = std::make_shared<runtime_gate>();
 
-    lock homes_mutex_;
-    home* homes_ = nullptr;
-    bool closing_ = false;
+    home_list homes_;
 
     const allowed_cores cores_;
     parker closer_;

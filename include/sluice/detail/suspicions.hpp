@@ -126,19 +126,17 @@ private:
     void for_each_that_waits_long(F f) {
         const std::uint32_t now = coarse_clock::of(std::chrono::steady_clock::now());
         const auto long_enough = std::chrono::duration_cast<std::chrono::milliseconds>(after_).count();
-        const hold guard{core_.homes_mutex_};
-        for (home* h = core_.homes_; h; h = h->next_of_runtime)
-            h->for_each_task([&](task_state& t) {
-                const ticket word = t.word();
-                if ((word & claim::state_mask) != claim::waiting) return;
-                const auto kind = t.waits_kind.load(std::memory_order_relaxed);
-                if (kind != wait_kind::send && kind != wait_kind::receive) return;
-                const std::uint32_t since = t.waits_since.load(std::memory_order_relaxed);
-                if (static_cast<std::int32_t>(now - since) < long_enough) return;
-                const void* const on = t.waits_on.load(std::memory_order_relaxed);
-                if (!on || t.word() != word) return;
-                f(t, word, kind, *static_cast<channel_facts*>(const_cast<void*>(on)));
-            });
+        core_.homes_.for_each_task([&](task_state& t) {
+            const ticket word = t.word();
+            if ((word & claim::state_mask) != claim::waiting) return;
+            const auto kind = t.waits_kind.load(std::memory_order_relaxed);
+            if (kind != wait_kind::send && kind != wait_kind::receive) return;
+            const std::uint32_t since = t.waits_since.load(std::memory_order_relaxed);
+            if (static_cast<std::int32_t>(now - since) < long_enough) return;
+            const void* const on = t.waits_on.load(std::memory_order_relaxed);
+            if (!on || t.word() != word) return;
+            f(t, word, kind, *static_cast<channel_facts*>(const_cast<void*>(on)));
+        });
     }
 
     static std::string text_of(const those_who_wait& c) {

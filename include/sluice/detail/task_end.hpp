@@ -12,6 +12,7 @@
 #include <typeinfo>
 
 #include "foreign_waiter.hpp"
+#include "runtime_life.hpp"
 #include "scheduler.hpp"
 
 namespace sluice::detail {

@@ -239,14 +239,7 @@ public:
         take();
         return true;
     }
-    void enlist(waiter& w, ticket t) noexcept {
-        who = &w;
-        turn = t;
-        of_->results_.point.waiters.push_back(*this);
-    }
-    void delist(wake_chain&) noexcept {
-        if (is_linked()) wait_list::unlink(*this);
-    }
+    void enlist(waiter& w, ticket t) noexcept { wait_in(of_->results_.point.waiters, w, t); }
     received<T> result() {
         if (!granted_) return received<T>{status::closed, of_->group_.end_error()};
         const auto mine = of_->results_.take(*std::exchange(granted_, nullptr));

@@ -51,14 +51,7 @@ public:
     biased_lock* guard() noexcept { return &core_->mutex; }
     bool looks_ready() const noexcept { return true; }
     bool try_commit(wake_chain&) noexcept { return core_->may_be_sent_to(); }
-    void enlist(waiter& w, ticket t) noexcept {
-        this->who = &w;
-        this->turn = t;
-        core_->senders.push_back(*this);
-    }
-    void delist(wake_chain&) noexcept {
-        if (this->is_linked()) wait_list::unlink(*this);
-    }
+    void enlist(waiter& w, ticket t) noexcept { this->wait_in(core_->senders, w, t); }
     status result() const noexcept { return status::ok; }
     status ended_by(status why) const noexcept { return why; }
     wait_kind kind() const noexcept { return wait_kind::send; }

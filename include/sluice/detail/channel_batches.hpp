@@ -55,14 +55,7 @@ public:
         }
         return true;
     }
-    void enlist(waiter& w, ticket t) noexcept {
-        this->who = &w;
-        this->turn = t;
-        core_->senders.push_back(*this);
-    }
-    void delist(wake_chain&) noexcept {
-        if (this->is_linked()) wait_list::unlink(*this);
-    }
+    void enlist(waiter& w, ticket t) noexcept { this->wait_in(core_->senders, w, t); }
     slot take_value() noexcept override {
         ++count_;
         return source_.take();

@@ -166,14 +166,7 @@ public:
         }
         return false;
     }
-    void enlist(waiter& w, ticket t) noexcept {
-        this->who = &w;
-        this->turn = t;
-        core_->senders.push_back(*this);
-    }
-    void delist(wake_chain&) noexcept {
-        if (this->is_linked()) wait_list::unlink(*this);
-    }
+    void enlist(waiter& w, ticket t) noexcept { this->wait_in(core_->senders, w, t); }
     SLUICE_ALWAYS_INLINE sent result() {
         if (this->why_ != status::ok || dropped_) [[unlikely]]
             return unusual_result();
@@ -245,14 +238,7 @@ public:
     bool looks_ready() const noexcept { return core_ && core_->count.load(std::memory_order_relaxed) != 0; }
     SLUICE_ALWAYS_INLINE bool try_at_once(thread_id me) noexcept { return core_ && core_->receive_at_once(value_, me); }
     SLUICE_ALWAYS_INLINE bool try_commit(wake_chain& woken) noexcept { return core_->try_receive(*this, woken); }
-    void enlist(waiter& w, ticket t) noexcept {
-        who = &w;
-        turn = t;
-        core_->receivers.push_back(*this);
-    }
-    void delist(wake_chain&) noexcept {
-        if (is_linked()) wait_list::unlink(*this);
-    }
+    void enlist(waiter& w, ticket t) noexcept { wait_in(core_->receivers, w, t); }
     SLUICE_ALWAYS_INLINE result_type result() {
         if (!value_) [[unlikely]]
             return result_type{status::closed, core_->error};

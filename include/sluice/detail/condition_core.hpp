@@ -115,9 +115,7 @@ public:
         entry_->who = &w;
         entry_->turn = t;
     }
-    void delist(wake_chain&) noexcept {
-        if (entry_->is_linked()) wait_list::unlink(*entry_);
-    }
+    void delist(wake_chain& woken) noexcept { entry_->delist(woken); }
     status result() noexcept {
         entry_->used_ = true;
         return status::ok;

@@ -245,14 +245,7 @@ public:
         assert(flight_ || error_);
         return error_ || flight_->ended;
     }
-    void enlist(waiter& w, ticket t) noexcept {
-        who = &w;
-        turn = t;
-        flight_->waiters.push_back(*this);
-    }
-    void delist(wake_chain&) noexcept {
-        if (is_linked()) wait_list::unlink(*this);
-    }
+    void enlist(waiter& w, ticket t) noexcept { wait_in(flight_->waiters, w, t); }
     result_type result() {
         if (error_) std::rethrow_exception(error_);
         const auto f = std::move(flight_);

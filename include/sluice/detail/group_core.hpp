@@ -298,14 +298,7 @@ public:
 
     lock* guard() noexcept { return &group_->mutex; }
     bool try_commit(wake_chain&) noexcept { return group_->is_over(own_only_); }
-    void enlist(waiter& w, ticket t) noexcept {
-        who = &w;
-        turn = t;
-        (own_only_ ? group_->waiters_for_own : group_->waiters).push_back(*this);
-    }
-    void delist(wake_chain&) noexcept {
-        if (is_linked()) wait_list::unlink(*this);
-    }
+    void enlist(waiter& w, ticket t) noexcept { wait_in(own_only_ ? group_->waiters_for_own : group_->waiters, w, t); }
     bool result() const {
         group_->check_error();
         return true;

@@ -92,9 +92,6 @@ public:
         turn = t;
         of_->enlist(*this);
     }
-    void delist(wake_chain&) noexcept {
-        if (is_linked()) wait_list::unlink(*this);
-    }
     once_turn result() noexcept { return std::exchange(chosen, false) ? once_turn::chosen : once_turn::done; }
     once_turn ended_by(status) const noexcept { return once_turn::ended; }
     wait_kind kind() const noexcept { return wait_kind::condition; }

@@ -101,14 +101,7 @@ public:
         if (take()) of_->let_in(woken);
         return true;
     }
-    void enlist(waiter& w, ticket t) noexcept {
-        who = &w;
-        turn = t;
-        of_->waiters.push_back(*this);
-    }
-    void delist(wake_chain&) noexcept {
-        if (is_linked()) wait_list::unlink(*this);
-    }
+    void enlist(waiter& w, ticket t) noexcept { wait_in(of_->waiters, w, t); }
     result_type result() {
         if constexpr (gives_value) return result_type{std::in_place, std::move(*value_)};
         else return true;

@@ -173,14 +173,7 @@ public:
 
     lock* guard() noexcept { return &of_->mutex; }
     bool try_commit(wake_chain&) noexcept { return of_->is_over(); }
-    void enlist(waiter& w, ticket t) noexcept {
-        who = &w;
-        turn = t;
-        of_->waiters.push_back(*this);
-    }
-    void delist(wake_chain&) noexcept {
-        if (is_linked()) wait_list::unlink(*this);
-    }
+    void enlist(waiter& w, ticket t) noexcept { wait_in(of_->waiters, w, t); }
     void result() const noexcept {}
     void pass_on() noexcept { of_->cancel(); }
     void forget() const noexcept {}

@@ -193,6 +193,8 @@ struct wait_link {
     wait_link* prev;
 };
 
+class wait_list;
+
 /// One entry of a wait in one list.
 struct wait_node : wait_link {
     wait_node() noexcept {}
@@ -203,6 +205,12 @@ struct wait_node : wait_link {
     ticket turn;
 
     bool is_linked() const noexcept { return next != nullptr; }
+
+    // Under the lock of the list.
+    /// Behind those who wait there, for `w`.
+    void wait_in(wait_list& list, waiter& w, ticket t) noexcept;
+    /// Not any more, if it still does.
+    void delist(wake_chain&) noexcept;
 };
 
 /// Waiters in arrival order. All members need the lock that guards the list.
@@ -271,6 +279,16 @@ public:
 private:
     wait_link head_;
 };
+
+inline void wait_node::wait_in(wait_list& list, waiter& w, ticket t) noexcept {
+    who = &w;
+    turn = t;
+    list.push_back(*this);
+}
+
+inline void wait_node::delist(wake_chain&) noexcept {
+    if (is_linked()) wait_list::unlink(*this);
+}
 
 /// The same in one pointer, for what has seldom more than one waiter. Who leaves must know the list.
 class small_wait_list {

@@ -193,14 +193,7 @@ public:
     lock* guard() noexcept { return &job_->pool->mutex; }
     bool looks_ready() const noexcept { return true; }
     bool try_commit(wake_chain&) noexcept { return job_->has_turn; }
-    void enlist(waiter& w, ticket t) noexcept {
-        who = &w;
-        turn = t;
-        job_->waiters.push_back(*this);
-    }
-    void delist(wake_chain&) noexcept {
-        if (is_linked()) wait_list::unlink(*this);
-    }
+    void enlist(waiter& w, ticket t) noexcept { wait_in(job_->waiters, w, t); }
     void result() const noexcept {}
     wait_kind kind() const noexcept { return wait_kind::condition; }
     const void* object() const noexcept { return job_->pool; }

@@ -43,7 +43,7 @@ sluice::task<> evening() {
         auto ticket = co_await kitchen.async_submit(cook, order);  // waits for room
         say(fmt::format("{} is ordered; {} on the stove, {} on the rail", order.name, kitchen.running(),
                         kitchen.queued()));
-        tickets.push_back(std::move(ticket.value()));
+        tickets.push_back(std::move(ticket));
     }
 
     say("last orders");

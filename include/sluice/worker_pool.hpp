@@ -36,6 +36,32 @@ public:
     pool_closed() : std::runtime_error{"sluice: this worker pool accepts no more work: it was drained or stopped"} {}
 };
 
+/// What a submit gives: the handle of the job, or why there is none.
+///
+/// It is a `received<join_handle<R>>` and does what the handle does, so that who knows that the pool is open need not ask.
+/// Without a handle, what needs one throws: `pool_closed`, or `std::bad_optional_access` for `full` and `timed_out`.
+template <class R>
+class [[nodiscard]] submitted : public received<join_handle<R>>, public detail::awaitable_tag {
+public:
+    using received<join_handle<R>>::received;
+
+    /// The job's result, or throws what the job threw. Blocks the thread; in a coroutine `co_await` this.
+    R get(detail::place at = detail::place::current()) { return this->value().get(at); }
+    /// Whether there was a job and it has ended.
+    bool done() const noexcept { return this->has_value() && (*this)->done(); }
+    /// Asks the job to end, if there is one.
+    void cancel() const noexcept {
+        if (this->has_value()) (*this)->cancel();
+    }
+    operator join_handle<R>() && { return std::move(*this).value(); }
+
+    /// For promises: see detail/promise.hpp, for those of other libraries detail/foreign_awaiter.hpp.
+    auto for_task(detail::task_state& self, detail::place at = detail::place::current()) {
+        return this->value().for_task(self, at);
+    }
+    auto for_foreign() { return this->value().for_foreign(); }
+};
+
 namespace detail {
 template <class F, class... Args>
 class submit_operation;
@@ -61,7 +87,7 @@ concept submittable = stage_callable<std::decay_t<F>, std::decay_t<Args>...>;
 ///     sluice::worker_pool thumbnails{{.threads = 4, .queue = 100}};
 ///     auto made = thumbnails.submit(scale, picture);            // waits for room
 ///     if (!made) return;                                        // closed
-///     image small = made->get();                                // or co_await *made
+///     image small = made.get();                                 // or co_await made
 class worker_pool {
 public:
     using options = worker_pool_options;
@@ -72,12 +98,15 @@ public:
     /// Its jobs run below `parent`, and it is closed when that ends.
     worker_pool(options how, const context& parent, detail::place at = detail::place::current())
         : core_{workers_of(how, at), how.queue, how.threads > 0, retained(parent)} {}
+    /// So many jobs at a time as tasks, and so many that wait.
+    worker_pool(std::size_t tasks, std::size_t queue, detail::place at = detail::place::current())
+        : worker_pool{options{.tasks = tasks, .queue = queue}, at} {}
     worker_pool(const worker_pool&) = delete;
     worker_pool& operator=(const worker_pool&) = delete;
 
     // --- submitting -----------------------------------------------------------------------------------------------------
     // `f` and its arguments are copied or moved into the job when it is let in, and are unmoved if it is not. Each gives a
-    // `received<join_handle<R>>`: the handle, or why there is none. Its `value()` throws `pool_closed` then.
+    // `submitted<R>`: the handle, or why there is none.
 
     /// Starts `f(args...)` as a job when there is room; blocks the thread until then. `closed`: the pool accepts no more.
     template <class F>
@@ -214,13 +243,13 @@ namespace detail {
 template <class F, class... Args>
 class submit_operation : public acquire_operation {
     using call = pool_call<std::decay_t<F>, std::decay_t<Args>...>;
-    using handle = join_handle<stage_result<std::decay_t<F>, std::decay_t<Args>...>>;
+    using outcome = submitted<stage_result<std::decay_t<F>, std::decay_t<Args>...>>;
 
 public:
     submit_operation(pool_core& of, place at, F&& f, Args&&... args) noexcept
         : acquire_operation{of.room, 1, at}, pool_{&of}, call_{std::forward<F>(f), std::forward<Args>(args)...} {}
 
-    received<handle> result() {
+    outcome result() {
         granted = false;
         struct permit_back {  // P3
             ~permit_back() {
@@ -247,12 +276,12 @@ public:
         }
         static_cast<void>(job.release());  // its task's, from here on
         permit.of = nullptr;
-        return received<handle>{std::in_place, handle_access::adopt(started)};
+        return outcome{std::in_place, handle_access::adopt(started)};
     }
-    received<handle> ended_by(status why) const {
+    outcome ended_by(status why) const {
         if (why == status::canceled || why == status::closed)
-            return received<handle>{status::closed, std::make_exception_ptr(pool_closed{})};
-        return received<handle>{why};
+            return outcome{status::closed, std::make_exception_ptr(pool_closed{})};
+        return outcome{why};
     }
     auto for_task(task_state& self) noexcept { return task_awaiter<submit_operation>{*this, self}; }
 

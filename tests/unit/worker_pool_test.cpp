@@ -126,6 +126,40 @@ SIMULATED_BLOCKING_TEST(WorkerPool, BlocksAThreadForEachJobInAPoolOfThreads, {.r
     EXPECT_TRUE(pool.drain(0s).all_done());
 }
 
+SIMULATED_TEST(WorkerPool, WhatASubmitGivesDoesWhatItsHandleDoes, {.runs = 100}) {
+    worker_pool pool{2, 4};
+    EXPECT_EQ(pool.workers(), 2u);
+    auto awaited = co_await pool.async_submit(after_a_second, 1);
+    EXPECT_FALSE(awaited.done());
+    EXPECT_EQ(co_await awaited, 1);
+    EXPECT_TRUE(awaited.done());
+    join_handle<int> taken = co_await pool.async_submit(after_a_second, 2);
+    EXPECT_EQ(co_await taken, 2);
+    auto cut_short = co_await pool.async_submit(after_a_second, 3);
+    cut_short.cancel();
+    bool is_canceled = false;
+    try {
+        static_cast<void>(co_await cut_short);
+    } catch (const canceled&) {
+        is_canceled = true;
+    }
+    EXPECT_TRUE(is_canceled);
+    static_cast<void>(co_await pool.async_stop());
+}
+
+SIMULATED_BLOCKING_TEST(WorkerPool, AThreadAsksWhatASubmitGivesForTheResult, {.runs = 100}) {
+    worker_pool pool{{.threads = 1}};
+    const auto four = [] { return 4; };
+    auto made = pool.submit(four);
+    EXPECT_EQ(made.get(), 4);
+    static_cast<void>(pool.stop());
+    auto refused = pool.submit(four);
+    refused.cancel();
+    EXPECT_FALSE(refused.done());
+    EXPECT_THROW(refused.get(), sluice::pool_closed);
+    EXPECT_THROW(static_cast<void>(join_handle<int>{std::move(refused)}), sluice::pool_closed);
+}
+
 SIMULATED_TEST(WorkerPool, GivesWhatCanOnlyBeMovedAndTakesIt, {.runs = 10}) {
     worker_pool pool{{.tasks = 1}};
     const auto job = [](std::unique_ptr<int> p) { return std::make_unique<int>(*p + 1); };

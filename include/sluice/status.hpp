@@ -61,7 +61,8 @@ public:
 /// What a send gives: whether the value was sent, and if not, why. A value that was not sent is still the caller's.
 class [[nodiscard]] sent {
 public:
-    constexpr sent(status why) noexcept : why_{why} {}
+    /// Without a reason: for a send case to store into.
+    constexpr sent(status why = status::full) noexcept : why_{why} {}
     constexpr explicit operator bool() const noexcept { return why_ == status::ok; }
     constexpr status why() const noexcept { return why_; }
     friend constexpr bool operator==(sent a, status b) noexcept { return a.why_ == b; }

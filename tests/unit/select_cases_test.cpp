@@ -108,7 +108,7 @@ TYPED_TEST(EachCase, OfAReceiveWithoutAValue) {
 TYPED_TEST(EachCase, OfASend) {
     const channel<int> ch{3};
     const std::array values{1, 2, 3, 4};
-    sent stored = status::full;
+    sent stored;
     status handled = status::full;
     auto handler = [&](sent s) { handled = s.why(); };
     EXPECT_EQ(this->fires([&] { return on_send(ch, values[0]); }), 1u);

@@ -185,11 +185,14 @@ public:
     ///
     /// Returns: at once and without a token `full` if they never may, and `timed_out` if not before the deadline of the
     ///     surrounding context. The end of that context throws `canceled`.
+    SLUICE_ONLY_IF_USED
     granted wait(std::size_t n = 1) { return sluice::wait(async_wait(n)); }
     /// As above; the deadline of `until` counts as well, and its end gives `canceled`.
+    SLUICE_ONLY_IF_USED
     granted wait(std::size_t n, const context& until) { return sluice::wait(async_wait(n, until)); }
 
     /// `co_await to_backend.async_wait(n)`, a task. The limiter lives until it has ended.
+    SLUICE_ONLY_IF_USED
     [[nodiscard]] task<granted> async_wait(std::size_t n = 1) {
         const auto r = take(n, detail::surrounding_deadline());
         if (r.why != status::ok) co_return r.why;
@@ -198,6 +201,7 @@ public:
         back.limiter = nullptr;
         co_return status::ok;
     }
+    SLUICE_ONLY_IF_USED
     [[nodiscard]] task<granted> async_wait(std::size_t n, context until) {
         if (until.done()) co_return status::canceled;
         const auto latest = until.deadline().value_or(detail::no_deadline);

@@ -156,8 +156,10 @@ public:
     // --- running --------------------------------------------------------------------------------------------------------
 
     /// Waits for the request, then runs the phases. Blocks the thread. Precondition: it is run once.
+    SLUICE_ONLY_IF_USED
     shutdown_report run(detail::place at = detail::place::current()) { return wait(async_run(at), at); }
     /// `co_await down.async_run()`.
+    SLUICE_ONLY_IF_USED
     [[nodiscard]] task<shutdown_report> async_run(detail::place at = detail::place::current()) {
         SLUICE_EXPECT_AT(!has_run_, "a shutdown is run once", at);
         has_run_ = true;
@@ -237,6 +239,7 @@ private:
         return task && task->is_shielded() ? without_cancel(here) : here;
     }
 
+    SLUICE_ONLY_IF_USED
     static task<> run_phase(planned& what, begun& state, context limit) {
         struct told {
             ~told() { of.ended.close(); }
@@ -254,6 +257,7 @@ private:
         }
     }
 
+    SLUICE_ONLY_IF_USED
     static task<> wait_for_request(shutdown& me) {
         context until = me.requested();
         std::vector<context_source> joined;
@@ -262,6 +266,7 @@ private:
         me.request(until.cause());
     }
 
+    SLUICE_ONLY_IF_USED
     static task<shutdown_report> all_phases(shutdown& me) {
         const context around = surrounding();
         std::deque<begun> states;  // joined before they go
@@ -296,10 +301,11 @@ private:
     }
 
     // S1
+    SLUICE_ONLY_IF_USED
     static task<> one_phase(shutdown& me, planned& what, begun& state, errgroup& all, phase_result& result) {
         const context_source in_time = any_of(all.get_context(), me.turn_->hurried);
         const context_source limit = with_timeout(in_time, what.limit);
-        all.go(run_phase, std::ref(what), std::ref(state), limit.get());
+        all.go(run_phase<>, std::ref(what), std::ref(state), limit.get());
         static_cast<void>(co_await state.ended.async_receive(limit));
         const bool in_a_hurry = me.turn_->hurried.get().done();
         if (!state.ended.is_closed()) {

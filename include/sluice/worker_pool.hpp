@@ -176,8 +176,10 @@ public:
         return end(core_, std::chrono::ceil<clock::duration>(d), true, at);
     }
     /// Accepts no more, cancels all jobs and joins them. Blocks the thread.
+    SLUICE_ONLY_IF_USED
     drain_report stop(detail::place at = detail::place::current()) { return wait(async_stop(at), at); }
     /// `co_await pool.async_stop()`.
+    SLUICE_ONLY_IF_USED
     [[nodiscard]] task<drain_report> async_stop(detail::place at = detail::place::current()) {
         core_.group.expect_a_waiter_from_outside(detail::this_thread_state().task, at);
         return end(core_, {}, false, at);
@@ -215,6 +217,7 @@ private:
                                        detail::context_access::node(core_.accepting.get()), detail::no_deadline};
     }
 
+    SLUICE_ONLY_IF_USED
     static task<drain_report> end(detail::pool_core& core, clock::duration within, bool waits_first, detail::place at) {
         const auto before = core.close();
         bool in_time = false;

@@ -204,7 +204,8 @@ inline bool wait_for_condition(const condition_terms& terms, predicate_ref holds
 }
 
 /// The same for a task.
-inline task<bool> await_condition(condition_terms terms, predicate_ref holds) {
+SLUICE_ONLY_IF_USED
+task<bool> await_condition(condition_terms terms, predicate_ref holds) {
     if (!may_begin_to_wait(terms.named)) co_return false;
     while (!holds()) {
         status why = status::ok;
@@ -237,6 +238,7 @@ public:
     condition_wait& operator=(condition_wait&&) = delete;
     ~condition_wait() { context_tree::release(terms_.named); }
 
+    SLUICE_ONLY_IF_USED
     auto for_task(task_state& self) { return child_wait<bool>{await_condition(terms_, holds_), self}; }
 
     /// The same, ended by `deadline` as well. This one is not used any more.

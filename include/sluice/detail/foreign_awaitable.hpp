@@ -52,6 +52,7 @@ public:
         if (frame_) frame_.destroy();
     }
 
+    SLUICE_ONLY_IF_USED
     static bridge make() { co_return; }
 
     std::coroutine_handle<promise_type> handle() const noexcept { return frame_; }

@@ -154,7 +154,8 @@ private:
     task<> (*make_)(const void*);
 };
 
-inline task<bool> do_once(once_core& core, task_maker_ref f, context_node* named, place at) {
+SLUICE_ONLY_IF_USED
+task<bool> do_once(once_core& core, task_maker_ref f, context_node* named, place at) {
     ended_early<once_operation> waiting{{core, at}, named, no_deadline};
     const once_turn turn = co_await waiting;
     if (turn != once_turn::chosen) co_return turn == once_turn::done;
@@ -179,6 +180,7 @@ public:
     once_await& operator=(once_await&&) = delete;
     ~once_await() { context_tree::release(named_); }
 
+    SLUICE_ONLY_IF_USED
     auto for_task(task_state& self) { return child_wait<bool>{do_once(*core_, function_, named_, at_), self}; }
 
 private:

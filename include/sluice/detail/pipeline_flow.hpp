@@ -118,6 +118,7 @@ public:
     using token_type = token;
     static constexpr bool is_open = false;
     explicit counted_door(std::size_t n) : permits_{n}, width_{n} {}
+    SLUICE_ONLY_IF_USED
     task<token> enter() { co_return std::make_shared<permit>(co_await permits_.async_hold()); }
     std::size_t width() const noexcept { return width_; }
 

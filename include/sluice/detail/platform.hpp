@@ -40,6 +40,10 @@
 #define SLUICE_LIFETIMEBOUND
 #endif
 
+// g++ emits each coroutine that is no template, used or not, with all that it calls: into every program that includes it.
+// Before such a coroutine and before its callers that are no templates.
+#define SLUICE_ONLY_IF_USED template <class = void>
+
 namespace sluice::detail {
 
 /// Words written by different cores stand this far apart.

@@ -33,8 +33,8 @@ class pool_core;
 class pool_job final : public group_link, public pooled {
 public:
     pool_job(pool_core& of, place at) noexcept : pool{&of}, submitted_at{at} {}
-    void task_ended(task_state& t, const std::exception_ptr& error) noexcept override;
-    group_link* counter() noexcept override;
+    inline void task_ended(task_state& t, const std::exception_ptr& error) noexcept override;
+    inline group_link* counter() noexcept override;
 
     pool_core* const pool;
     const place submitted_at;
